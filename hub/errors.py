@@ -1,0 +1,59 @@
+"""Faults: what stops a step. What is wrong with a *message* is a Finding (hub.finding), never one of these.
+
+    EportError
+    ├── DeclarationError     routes.yaml, system.yaml, a mapping or a schema cannot be used; carries findings
+    ├── IdentityError        a key or certificate is missing, expired, revoked or not the registered one
+    ├── JournalError         the journal refuses or cannot keep its promise
+    │   └── Stale            what the step read has changed meanwhile; read again and repeat
+    └── AdapterError         a transport failed; the subclass says what is known of the outcome
+        ├── Unreachable      surely not done: try again later
+        ├── OutcomeUnknown   may or may not be done: only evidence decides
+        ├── Refused          the other side said no: trying again changes nothing
+        └── Untrusted        the other side is not who it should be (host key, certificate): hold the endpoint
+"""
+
+from __future__ import annotations
+
+
+class EportError(Exception):
+    """Base of every fault that this project raises on purpose."""
+
+
+class DeclarationError(EportError):
+    """Declarations cannot be used. `findings` says what, where and how to mend it."""
+
+    def __init__(self, message: str, findings: tuple[object, ...] = ()) -> None:
+        super().__init__(message)
+        self.findings = findings
+
+
+class IdentityError(EportError):
+    """A key or certificate is missing, expired, revoked or not the registered one."""
+
+
+class JournalError(EportError):
+    """The journal refuses or cannot keep its promise of durability."""
+
+
+class Stale(JournalError):
+    """What the step read has changed meanwhile. Nothing was written; read again and repeat."""
+
+
+class AdapterError(EportError):
+    """A transport failed; the subclass says what is known of the outcome."""
+
+
+class Unreachable(AdapterError):
+    """Surely not done. May be tried again."""
+
+
+class OutcomeUnknown(AdapterError):
+    """May or may not be done. Only evidence (probe, receipt, two persons) decides."""
+
+
+class Refused(AdapterError):
+    """The other side said no; the same bytes will be refused again."""
+
+
+class Untrusted(AdapterError):
+    """The other side is not who it should be. The endpoint is held until a person looks."""
