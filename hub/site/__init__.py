@@ -1,0 +1,1 @@
+"""The site: everything that is declared, read once, cross-checked, frozen."""

@@ -1,0 +1,50 @@
+"""Steps 1 and 2: ask a source what is there, and take it in. The source is settled only after the commit."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from hub.contract import Arrival, Inlet
+from hub.errors import Unreachable
+from hub.journal.journal import Journal
+from hub.journal.spool import Stored, TooLarge
+from hub.message import Interchange, new_id
+
+BATCH = 50
+
+
+def accept(inlet: Inlet, journal: Journal, endpoint: str, party: str, limit: int, now: datetime) -> int:
+    """One round: collect, store, commit once for all, settle. How many new interchanges.
+
+    Called again after a crash anywhere inside it, it takes nothing twice: an arrival keeps its key."""
+    arrivals = inlet.collect(BATCH)
+    taken = [(arrival, store(inlet, journal, arrival, limit)) for arrival in arrivals]
+    ready = [(arrival, stored) for arrival, stored in taken if stored is not None]
+    if not ready:
+        return 0
+    rows = [
+        (
+            Interchange(new_id(now), endpoint, party, arrival.name, arrival.key, stored.sha256, stored.size, now),
+            stored,
+        )
+        for arrival, stored in ready
+    ]
+    fresh = journal.accept_all(rows, now)
+    for arrival, _ in ready:
+        inlet.settle(arrival)
+    return len(fresh)
+
+
+def store(inlet: Inlet, journal: Journal, arrival: Arrival, limit: int) -> Stored | None:
+    """Read one arrival into the spool; its first bytes only where it is larger than agreed; None to try later."""
+    try:
+        if arrival.size > limit:
+            head = next(iter(inlet.read(arrival)), b"")[:4096]
+            stored = journal.spool.store([head], 4096)
+            return Stored(stored.sha256, arrival.size, stored.data, head)
+        return journal.spool.store(inlet.read(arrival), limit)
+    except TooLarge:
+        stored = journal.spool.store([b""], 0)
+        return Stored(stored.sha256, limit + 1, b"", b"")
+    except Unreachable:
+        return None

@@ -1,0 +1,229 @@
+"""The journal's tables. Times are UTC; every id is a string (hub.message); every state change is also an event."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+metadata = MetaData()
+
+
+class UTC(TypeDecorator[object]):
+    """Aware datetimes in, aware UTC datetimes out, on databases that forget the zone too."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_result_value(self, value: object, dialect: Dialect) -> object:
+        import datetime
+
+        if isinstance(value, datetime.datetime) and value.tzinfo is None:
+            return value.replace(tzinfo=datetime.UTC)
+        return value
+
+
+payload = Table(
+    "payload",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("size", Integer, nullable=False),
+    Column("data", LargeBinary),  # null when the bytes lie in the spool under their hash
+)
+
+interchange = Table(
+    "interchange",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("endpoint", String(64), nullable=False),
+    Column("party", String(64), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("key", String(512), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("received_at", UTC, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", Text, nullable=False, default=""),
+    Column("original", String(40), nullable=False, default=""),  # of a duplicate or conflict
+    Column("tries", Integer, nullable=False, default=0),
+    Column("holder", String(64)),  # the process that works on it now
+    UniqueConstraint("endpoint", "key"),
+    Index("interchange_work", "state", "holder", "id"),
+)
+
+envelope = Table(
+    "envelope",
+    metadata,
+    Column("party", String(64), primary_key=True),
+    Column("reference", String(512), primary_key=True),  # UNB recipient/0020, or the hash of an XML file
+    Column("interchange", String(40), nullable=False),
+    Column("sha256", String(64), nullable=False),
+)
+
+document = Table(
+    "document",
+    metadata,
+    Column("party", String(64), primary_key=True),
+    Column("key", String(512), primary_key=True),  # type, business number, version, function
+    Column("message", String(48), nullable=False),
+    Column("sha256", String(64), nullable=False),  # of the business content, without the envelope
+)
+
+message = Table(
+    "message",
+    metadata,
+    Column("id", String(48), primary_key=True),
+    Column("interchange", String(40), nullable=False, index=True),
+    Column("kind", String(64), nullable=False),
+    Column("system", String(64), nullable=False),
+    Column("sender", String(64), nullable=False),
+    Column("reference", String(255), nullable=False),
+    Column("keys", JSON, nullable=False),
+    Column("document", String(255), nullable=False),
+    Column("function", String(16), nullable=False),
+    Column("payload", String(64), nullable=False),
+    Column("canonical_kind", String(64), nullable=False),
+    Column("canonical", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", Text, nullable=False, default=""),
+    Column("supersedes", String(48), nullable=False, default=""),
+    Column("superseded_by", String(48), nullable=False, default=""),
+    Column("test", Boolean, nullable=False, default=False),
+    Column("case", String(160), nullable=False, default=""),
+    Column("at", UTC, nullable=False),
+    Column("due_at", UTC),  # clock of a held message
+    Index("message_document", "sender", "kind", "document"),
+)
+
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("id", String(120), nullable=False, unique=True),
+    Column("message", String(48), nullable=False, index=True),
+    Column("party", String(64), nullable=False),
+    Column("endpoint", String(64), nullable=False),
+    Column("kind", String(64), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("payload", String(64), nullable=False),
+    Column("signature", String(64), nullable=False, default=""),
+    Column("folder", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", Text, nullable=False, default=""),
+    Column("order_key", String(255), nullable=False),
+    Column("tries", Integer, nullable=False, default=0),
+    Column("next_at", UTC, nullable=False),
+    Column("give_up_at", UTC, nullable=False),
+    Column("awaits", String(16), nullable=False, default=""),
+    Column("due_at", UTC),  # clock of the awaited receipt
+    Column("overdue", Boolean, nullable=False, default=False),
+    Column("at", UTC, nullable=False),
+    Column("sent_at", UTC),
+    Index("delivery_work", "endpoint", "state", "seq"),
+    Index("delivery_order", "endpoint", "order_key", "seq"),
+)
+
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("delivery", String(120), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("at", UTC, nullable=False),
+    Column("known", String(16), nullable=False),
+    Column("evidence", Text, nullable=False),
+)
+
+reference = Table(
+    "reference",
+    metadata,
+    Column("party", String(64), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("value", String(255), primary_key=True),
+    Column("delivery", String(120), primary_key=True),
+)
+
+receipt = Table(
+    "receipt",
+    metadata,
+    Column("id", String(160), primary_key=True),  # message id, and the delivery it speaks of
+    Column("message", String(48), nullable=False),
+    Column("delivery", String(120), nullable=False, index=True),  # "" for an orphan
+    Column("party", String(64), nullable=False),
+    Column("level", String(16), nullable=False),
+    Column("accepted", Boolean),
+    Column("state", String(16), nullable=False),
+    Column("number", String(255), nullable=False),
+    Column("reasons", JSON, nullable=False),
+    Column("at", UTC, nullable=False),
+)
+
+case = Table(
+    "port_case",
+    metadata,
+    Column("id", String(160), primary_key=True),  # system/key
+    Column("system", String(64), nullable=False),
+    Column("sender", String(64), nullable=False),
+    Column("state", String(16), nullable=False),  # open, closed
+    Column("stages", JSON, nullable=False),  # stage -> {"at": …, "version": n}
+    Column("outcome", String(64), nullable=False, default=""),
+    Column("version", Integer, nullable=False, default=0),  # grows with every document the case makes
+    Column("opened_at", UTC, nullable=False),
+    Column("closed_at", UTC),
+    Column("due_at", UTC),
+    Column("overdue", Boolean, nullable=False, default=False),
+    Column("ripe", Boolean, nullable=False, default=False),  # has events that no worker has looked at
+    Column("holder", String(64)),
+    Index("case_work", "ripe", "holder", "id"),
+)
+
+case_event = Table(
+    "case_event",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("case", String(160), nullable=False, index=True),
+    Column("at", UTC, nullable=False),
+    Column("what", String(16), nullable=False),  # message, answer, late
+    Column("name", String(160), nullable=False),  # kind, or "PARTY accepted"
+    Column("message", String(48), nullable=False, default=""),
+    Column("subject", String(48), nullable=False, default=""),  # the case's own message that was answered
+)
+
+event = Table(
+    "event",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("at", UTC, nullable=False),
+    Column("subject", String(160), nullable=False, index=True),
+    Column("what", String(64), nullable=False),
+    Column("detail", JSON, nullable=False),
+)
+
+counter = Table(
+    "counter",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("value", Integer, nullable=False),
+)
+
+channel = Table(
+    "channel",
+    metadata,
+    Column("endpoint", String(64), primary_key=True),
+    Column("state", String(16), nullable=False),  # up, open (breaker), held
+    Column("reason", Text, nullable=False, default=""),
+    Column("failures", Integer, nullable=False, default=0),
+    Column("next_at", UTC),
+)

@@ -1,0 +1,161 @@
+"""The records: what the journal keeps, as frozen types, and the one list of states.
+
+An id tells where a thing comes from: interchange `1KB4Z…`, its second message `1KB4Z….2`, that message's delivery to
+CUSTOMS `1KB4Z….2-CUSTOMS`. Ids of messages and deliveries follow from the interchange's, so a repeated step makes
+the same rows again instead of new ones.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from hub.finding import Finding
+
+
+class InterchangeState(StrEnum):
+    RECEIVED = "received"  # stored; a worker opens it
+    OPENED = "opened"  # its messages have rows of their own
+    REJECTED = "rejected"  # the sender was told why
+    DUPLICATE = "duplicate"  # the same again; the stored receipts were sent again
+    CONFLICT = "conflict"  # the same reference with other content; a person decides
+    QUARANTINED = "quarantined"  # could not be identified, or broke the worker three times
+
+
+class MessageState(StrEnum):
+    ROUTED = "routed"  # deliveries exist, or the case has it
+    DONE = "done"  # every delivery is at rest
+    REJECTED = "rejected"  # the sender was told why
+    DUPLICATE = "duplicate"  # same document again; the stored receipts were sent again
+    HELD = "held"  # waits with reason, owner and clock
+
+
+class DeliveryState(StrEnum):
+    PENDING = "pending"  # the courier takes it when `next_at` has come
+    SENDING = "sending"  # handed to the adapter; nothing known yet
+    SENT = "sent"  # the transport has it; the end where no answer is owed
+    RECEIPTED = "receipted"  # the other side's syntax check passed
+    ACKNOWLEDGED = "acknowledged"  # taken into the other side's system
+    ANSWERED = "answered"  # the business answer is yes
+    REFUSED = "refused"  # the answer, at any level, is no
+    FAILED = "failed"  # surely not done; the courier tries again at `next_at`
+    IN_DOUBT = "in_doubt"  # outcome unknown; left only by evidence
+    HELD = "held"  # waits with reason, owner and clock
+    DEAD = "dead"  # tries used up or refused by the transport; a person decides
+    CANCELLED = "cancelled"  # by a named person
+
+
+class ReceiptState(StrEnum):
+    MATCHED = "matched"  # settled one delivery
+    LATE = "late"  # matched, after its clock
+    DUPLICATE = "duplicate"  # the same answer again
+    ORPHAN = "orphan"  # answers nothing that we know
+    OUT_OF_ORDER = "out_of_order"  # a lower level after a higher one
+    CONTRADICTORY = "contradictory"  # yes after no, or no after yes
+
+
+LEVELS = ("transport", "syntax", "application", "business", "closing")
+"""Receipt levels from the lowest to the highest."""
+
+AT_REST = frozenset(
+    {
+        DeliveryState.ANSWERED,
+        DeliveryState.REFUSED,
+        DeliveryState.DEAD,
+        DeliveryState.CANCELLED,
+    }
+)
+
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def new_id(now: datetime) -> str:
+    """Nine characters of time (milliseconds) and five of chance: sorts by time, can be read out on the phone."""
+    number = int(now.timestamp() * 1000) << 25 | secrets.randbits(25)
+    digits = []
+    while number:
+        number, digit = divmod(number, 32)
+        digits.append(_CROCKFORD[digit])
+    return "".join(reversed(digits))
+
+
+@dataclass(frozen=True, slots=True)
+class Interchange:
+    """One arrival: what came in at an endpoint, whole."""
+
+    id: str
+    endpoint: str
+    party: str
+    name: str
+    key: str  # the arrival's key at its endpoint
+    sha256: str
+    size: int
+    received_at: datetime
+    tries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of an interchange, or one that a case made."""
+
+    id: str
+    interchange: str  # "" for a message that a case made
+    kind: str
+    system: str
+    sender: str
+    reference: str  # UNH 0062, or the file's name
+    keys: dict[str, str]  # business keys by name
+    document: str  # business number; "" where the kind has none
+    function: str  # original, amendment, cancellation
+    payload: str  # sha256 of the message's own bytes
+    canonical_kind: str  # "" when the kind becomes no document
+    canonical: str  # sha256 of the canonical document
+    state: MessageState
+    reason: str = ""
+    supersedes: str = ""
+    test: bool = False
+    case: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One message on its way to one party."""
+
+    id: str
+    message: str
+    party: str
+    endpoint: str
+    kind: str
+    name: str
+    payload: str
+    folder: str
+    state: DeliveryState
+    order_key: str
+    tries: int
+    next_at: datetime
+    give_up_at: datetime
+    awaits: str  # level of the receipt that closes it; "" when none is owed
+    reason: str = ""
+    signature: str = ""  # sha256 of the detached signature that travels beside it
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a receipt says about one delivery."""
+
+    level: str
+    accepted: bool | None  # None: says neither yes nor no (a query)
+    party: str
+    by: dict[str, str]
+    number: str = ""
+    reasons: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A message with what is wrong with it."""
+
+    message: Message
+    findings: tuple[Finding, ...] = ()

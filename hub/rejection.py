@@ -1,0 +1,64 @@
+"""Step 10, the human half: the sender's own file, line by line, with carets under what is wrong, in both languages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from hub.catalogue import LANGUAGES, contrl_code, describe, text, where
+from hub.finding import Finding
+
+CONTEXT = 60
+
+
+def explain(name: str, data: bytes, findings: Sequence[Finding]) -> tuple[bytes, bytes]:
+    """(the text that a person reads, the JSON that a program reads), both UTF-8."""
+    blocks = []
+    for lang in LANGUAGES:
+        lines = [text("rejection.title", lang, name=name, count=len(findings)), ""]
+        for number, finding in enumerate(findings, 1):
+            what, remedy = describe(finding, lang)
+            lines.append(f"{number}. [{finding.code}] {what}")
+            lines.append(f"   {where(finding)}")
+            lines.extend(f"   {line}" for line in excerpt(data, finding))
+            lines.append(f"   → {remedy}")
+            lines.append("")
+        blocks.append("\n".join(lines))
+    return "\n".join(blocks).encode(), machine(name, findings)
+
+
+def excerpt(data: bytes, finding: Finding) -> list[str]:
+    """The piece of the file around the place, and a caret below it; nothing where there is no place."""
+    offset = finding.place.offset
+    if offset is None or offset > len(data):
+        return []
+    start = max(data.rfind(b"'", 0, offset), data.rfind(b"\n", 0, offset)) + 1
+    start = max(start, offset - CONTEXT)
+    end = data.find(b"'", offset)
+    end = min(end + 1 if end >= 0 else len(data), offset + CONTEXT)
+    piece = data[start:end].decode("utf-8", "backslashreplace").replace("\n", " ").replace("\r", " ")
+    lead = len(data[start:offset].decode("utf-8", "backslashreplace"))
+    return [piece, " " * lead + "^"]
+
+
+def machine(name: str, findings: Sequence[Finding]) -> bytes:
+    rows = [
+        {
+            "code": f.code,
+            "contrl": contrl_code(f),
+            "severity": f.severity,
+            "message_reference": f.place.message,
+            "segment": f.place.segment,
+            "tag": f.place.tag,
+            "element": f.place.element,
+            "component": f.place.component,
+            "offset": f.place.offset,
+            "path": f.place.path,
+            "found": f.found,
+            "expected": f.expected,
+            "text": {lang: describe(f, lang)[0] for lang in LANGUAGES},
+            "remedy": {lang: describe(f, lang)[1] for lang in LANGUAGES},
+        }
+        for f in findings
+    ]
+    return json.dumps({"file": name, "findings": rows}, ensure_ascii=False, indent=1).encode()

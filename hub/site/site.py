@@ -1,0 +1,117 @@
+"""Site: all declarations of one port, compiled and frozen, with a fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from lxml import etree
+
+from hub.edifact import writer
+from hub.edifact.directory import Directories, Directory, MessageSpec
+from hub.edifact.model import Group
+from hub.errors import DeclarationError
+from hub.finding import Finding
+from hub.identity.keys import Signer
+from hub.identity.register import Register
+from hub.mapping.compile import Mapping
+from hub.site.model import Kind, Party, Routes, System
+from hub.xml.schema import Schema
+
+Reader = Callable[[Any], list[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """One kind as the engine uses it: its rule, its facts, its paths compiled."""
+
+    name: str
+    system: str
+    rule: Kind
+    directory: Directory | None = None
+    spec: MessageSpec | None = None
+    schema: Schema | None = None
+    readers: dict[str, Reader] = field(default_factory=dict)
+
+    def value(self, node: Any, path: str) -> str:
+        """The first value at `path`, or ""."""
+        found = self.readers[path](node)
+        return str(found[0]) if found else ""
+
+    def parts(self, node: Any, path: str) -> list[Any]:
+        """Every group, segment or element at `path`."""
+        return self.readers[path](node)
+
+    def inner(self, part: Any, path: str) -> str:
+        """The first value at `path` below one of `parts`."""
+        return self.value(part, path)
+
+    def write(self, node: Any) -> tuple[bytes, list[Finding]]:
+        """An XML document of this kind as bytes, and what its schema says of it."""
+        data: bytes = etree.tostring(node, encoding="UTF-8", xml_declaration=True)
+        return data, self.schema.check(node) if self.schema else []
+
+    def write_edifact(self, tree: Group, reference: str, separators: Any) -> str:
+        """An EDIFACT message of this kind, UNH to UNT."""
+        if self.spec is None:
+            raise DeclarationError(f"{self.name} has no message structure")
+        version, release = self.rule.release.split(":")
+        segments = [(s.tag, s.elements) for s in writer.order(tree, self.spec) if s.tag not in ("UNH", "UNT")]
+        return writer.write_message(
+            reference, self.rule.type, version, release, "UN", self.rule.association, segments, separators
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One port."""
+
+    folder: Path
+    routes: Routes
+    systems: dict[str, System]
+    kinds: dict[str, Usage]
+    mappings: dict[tuple[str, str], Mapping]
+    tables: dict[str, dict[str, str]]
+    directories: Directories
+    register: Register
+    signer: Signer | None
+    fingerprint: str
+
+    @property
+    def parties(self) -> dict[str, Party]:
+        return self.routes.parties
+
+    @property
+    def edifact(self) -> dict[tuple[str, str], Usage]:
+        """Kinds by what UNH says."""
+        return {(u.rule.type, u.rule.release): u for u in self.kinds.values() if u.rule.format == "edifact"}
+
+    @property
+    def xml(self) -> dict[str, Usage]:
+        """Kinds by their root element."""
+        found = (u for u in self.kinds.values() if u.schema is not None)
+        return {f"{{{u.schema.namespace}}}{u.rule.root}": u for u in found if u.schema is not None}
+
+    def context(self, now: datetime, **more: str) -> dict[str, str]:
+        """What every mapping may read as $name."""
+        return {"now": now.isoformat(timespec="seconds"), "zone": self.routes.zone, **more}
+
+    def mapping_into(self, kind: str, have: set[str]) -> tuple[tuple[str, ...], Mapping] | None:
+        """The mapping that makes `kind` from kinds we have: (its source kinds, it)."""
+        for (source, target), mapping in self.mappings.items():
+            names = tuple(source.split(","))
+            if target == kind and have.issuperset(names):
+                return names, mapping
+        return None
+
+
+def fingerprint(files: list[Path]) -> str:
+    """SHA-256 over names and bytes of all declarations."""
+    digest = hashlib.sha256()
+    for file in sorted(files):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()
