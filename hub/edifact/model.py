@@ -1,0 +1,124 @@
+"""The EDIFACT model: small, native, with positions. No conversion to another tree ever happens.
+
+An element is a list of components (strings, un-escaped). A simple element is a list of one. A repeated element
+(syntax 4) is a Repeats: it reads as its first occurrence and carries the others in `more`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from hub.finding import Finding
+
+Element = list[str]
+
+
+class Repeats(list[str]):
+    """An element that occurs more than once; itself the first occurrence."""
+
+    __slots__ = ("more",)
+    more: list[Element]
+
+
+class Segment:
+    """One segment. `number`: UNH = 1 in its message, UNB = 1 in its interchange. `offset`: bytes in the file."""
+
+    __slots__ = ("elements", "number", "offset", "tag")
+
+    def __init__(self, tag: str, elements: list[Element], number: int = 0, offset: int = 0) -> None:
+        self.tag = tag
+        self.elements = elements
+        self.number = number
+        self.offset = offset
+
+    def get(self, element: int, component: int = 1) -> str:
+        """The value at `element` (1 = first behind the tag) and `component` (from 1); "" when absent."""
+        if element > len(self.elements):
+            return ""
+        parts = self.elements[element - 1]
+        return parts[component - 1] if component <= len(parts) else ""
+
+    def __repr__(self) -> str:
+        return f"{self.tag}+{'+'.join(':'.join(e) for e in self.elements)}'"
+
+
+class Group:
+    """A segment group (or the message itself, name ""): parts by key (`NAD`, `SG7`), each in order of arrival."""
+
+    __slots__ = ("name", "parts")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.parts: dict[str, list[Segment | Group]] = {}
+
+    def add(self, key: str, part: Segment | Group) -> None:
+        self.parts.setdefault(key, []).append(part)
+
+    def segments(self) -> Iterator[Segment]:
+        """Every segment below, group by group."""
+        for parts in self.parts.values():
+            for part in parts:
+                if isinstance(part, Segment):
+                    yield part
+                else:
+                    yield from part.segments()
+
+
+@dataclass(frozen=True, slots=True)
+class Separators:
+    """Service characters (UNA). `repetition` is "" below syntax version 4."""
+
+    component: str = ":"
+    element: str = "+"
+    decimal: str = "."
+    release: str = "?"
+    repetition: str = ""
+    terminator: str = "'"
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What UNB says (ISO 9735-3 / -1 §UNB)."""
+
+    syntax: str  # 0001, UNOA …
+    version: str  # 0002, "1".."4"
+    sender: str
+    sender_qualifier: str
+    recipient: str
+    recipient_qualifier: str
+    prepared: str  # 0017 + 0019 as received
+    reference: str  # 0020
+    application: str = ""  # 0026
+    ack_requested: bool = False  # 0031 = 1
+    test: bool = False  # 0035 = 1
+    charset: str = "ascii"  # the Python codec used
+    separators: Separators = Separators()
+    offset: int = 0
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RawMessage:
+    """UNH … UNT as read: segments with positions, and what is wrong with counts and references."""
+
+    reference: str  # 0062
+    type: str  # 0065
+    version: str  # 0052
+    release: str  # 0054
+    agency: str  # 0051
+    association: str  # 0057
+    segments: list[Segment]
+    offset: int  # first byte of UNH
+    end: int  # one behind the last byte of UNT's terminator
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Trailer:
+    """UNZ as read, or what took its place. `count` is the number of messages (or groups) seen."""
+
+    reference: str
+    count: int
+    end: int
+    findings: tuple[Finding, ...] = field(default=())

@@ -1,0 +1,487 @@
+"""The SFTP client against OpenSSH's sshd and against our own front door, over real sockets."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import paramiko
+import pytest
+from pydantic import ValidationError
+
+from adapters import sftp, sftpd
+from hub.contract import DoorEndpoint, Ground, Handover, Known, Parcel
+from hub.errors import DeclarationError, Unreachable, Untrusted
+
+WHOLE = b"UNB+UNOA:1+A+B+260101:0000+1'UNH+1+APERAK:D:96B:UN'UNT+2+1'UNZ+1+1'"
+CUT = WHOLE[:40]
+SSHD = "/usr/sbin/sshd"
+
+# As root sshd wants its folder /run/sshd. Where it is missing, a mount namespace shows one to sshd alone.
+PRIVATE_RUN = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs none /run && mkdir -m 755 /run/sshd && exec "$@"', "sh"]
+
+
+def launcher() -> list[str] | None:
+    """What to put before sshd's command line; None when sshd cannot be started here."""
+    if not os.path.exists(SSHD):
+        return None
+    if os.geteuid() != 0 or os.path.isdir("/run/sshd"):
+        return []
+    if shutil.which("unshare") and subprocess.run([*PRIVATE_RUN, "true"], check=False).returncode == 0:
+        return PRIVATE_RUN
+    return None
+
+
+LAUNCHER = launcher()
+needs_sshd = pytest.mark.skipif(LAUNCHER is None, reason="OpenSSH's sshd cannot be started here")
+
+
+def until(condition: Callable[[], object], seconds: float = 10) -> None:
+    """Poll; fail when it does not come true in time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "did not come true in time"
+        time.sleep(0.02)
+
+
+def key_pair(path: Path) -> str:
+    """Write an Ed25519 private key; return the public key line."""
+    from cryptography.hazmat.primitives import serialization as s
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    key = Ed25519PrivateKey.generate()
+    path.write_bytes(key.private_bytes(s.Encoding.PEM, s.PrivateFormat.OpenSSH, s.NoEncryption()))
+    path.chmod(0o600)
+    return key.public_key().public_bytes(s.Encoding.OpenSSH, s.PublicFormat.OpenSSH).decode()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Sshd:
+    """A private OpenSSH server on a loopback port, run as the current user."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.ground = Ground(folder, folder)
+        self.put, self.get, self.done = (folder / name for name in ("put", "get", "done"))
+        for path in (self.put, self.get, self.done):
+            path.mkdir()
+        self.host_key = key_pair(folder / "host")
+        (folder / "authorized").write_text(key_pair(folder / "own") + "\n")
+        key_pair(folder / "stranger")
+        (folder / "config").write_text(
+            f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nPidFile none\n"
+            f"AuthorizedKeysFile {folder}/authorized\nStrictModes no\nUsePAM no\nPermitRootLogin yes\n"
+            "PasswordAuthentication no\nSubsystem sftp internal-sftp\n"
+        )
+        self.process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    def start(self) -> None:
+        log = self.folder / "log"
+        with log.open("ab") as file:
+            self.process = subprocess.Popen(
+                [*(LAUNCHER or []), SSHD, "-D", "-e", "-f", str(self.folder / "config")],
+                stderr=file,
+                start_new_session=True,
+            )
+        until(self._listens)
+
+    def _listens(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 1).close()
+        except OSError:
+            return False
+        return True
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(10)
+        self.process = None
+
+    def options(self, **changes: object) -> sftp.Options:
+        settings: dict[str, object] = {
+            "host": "127.0.0.1",
+            "port": self.port,
+            "user": getpass.getuser(),
+            "key": "file:own",
+            "host_keys": [self.host_key],
+            "put": str(self.put),
+            "get": str(self.get),
+            "done": str(self.done),
+            "stable": 0.2,
+            "timeout": 10,
+        }
+        return sftp.Options.model_validate(settings | changes)
+
+
+@pytest.fixture
+def sshd(tmp_path: Path) -> Iterator[Sshd]:
+    server = Sshd(tmp_path)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def outlet(sshd: Sshd) -> Iterator[sftp._Outlet]:
+    outlet = sftp.outlet("partner", sshd.options(), sshd.ground)
+    yield outlet
+    outlet.close()
+
+
+@pytest.fixture
+def inlet(sshd: Sshd) -> Iterator[sftp._Inlet]:
+    inlet = sftp.inlet("partner", sshd.options(), sshd.ground)
+    yield inlet
+    inlet.close()
+
+
+def one(results: Iterator[Handover]) -> Handover:
+    (result,) = results
+    return result
+
+
+PARCEL = Parcel("d1", "A.edi", WHOLE)
+
+
+# ---- handing over
+
+
+@needs_sshd
+def test_send_is_done_once_and_again(sshd: Sshd, outlet: sftp._Outlet) -> None:
+    parcels = [
+        Parcel("d1", "A.edi", WHOLE, companions=(("A.p7s", b"s" * 100_000),)),
+        Parcel("d2", "E.edi", b""),
+    ]
+    for _ in range(2):
+        assert [item.known for item in outlet.send(parcels)] == [Known.DONE, Known.DONE]
+    assert sorted(os.listdir(sshd.put)) == ["A.edi", "A.p7s", "E.edi"]
+    assert (sshd.put / "A.edi").read_bytes() == WHOLE
+    assert (sshd.put / "A.p7s").read_bytes() == b"s" * 100_000
+    assert one(outlet.probe(parcels[:1])).known is Known.DONE
+
+
+@needs_sshd
+@pytest.mark.parametrize("there", [CUT, bytes(len(WHOLE))])
+def test_name_with_other_bytes_is_refused_and_kept(sshd: Sshd, outlet: sftp._Outlet, there: bytes) -> None:
+    (sshd.put / "A.edi").write_bytes(there)
+    assert one(outlet.send([PARCEL])).known is Known.REFUSED
+    assert (sshd.put / "A.edi").read_bytes() == there
+    assert os.listdir(sshd.put) == ["A.edi"]
+
+
+@needs_sshd
+def test_companion_with_other_bytes_keeps_the_data_back(sshd: Sshd, outlet: sftp._Outlet) -> None:
+    (sshd.put / "A.p7s").write_bytes(b"other")
+    assert one(outlet.send([Parcel("d1", "A.edi", WHOLE, companions=(("A.p7s", b"s"),))])).known is Known.REFUSED
+    assert os.listdir(sshd.put) == ["A.p7s"]
+
+
+@needs_sshd
+def test_rest_of_an_earlier_try_is_replaced(sshd: Sshd, outlet: sftp._Outlet) -> None:
+    (sshd.put / ".d1.tmp").write_bytes(b"x" * 1000)
+    assert one(outlet.probe([PARCEL])).known is Known.NOT_DONE
+    assert one(outlet.send([PARCEL])).known is Known.DONE
+    assert os.listdir(sshd.put) == ["A.edi"]
+
+
+@needs_sshd
+def test_taken_by_the_partner_is_done_by_its_folder_else_unknown(sshd: Sshd, outlet: sftp._Outlet) -> None:
+    assert one(outlet.send([PARCEL])).known is Known.DONE
+    (sshd.put / "A.edi").rename(sshd.done / "A.edi")
+    assert one(outlet.probe([PARCEL])).known is Known.DONE
+    assert one(outlet.send([PARCEL])).known is Known.DONE
+    assert os.listdir(sshd.put) == []
+    (sshd.done / "A.edi").unlink()
+    assert one(outlet.probe([PARCEL])).known is Known.UNKNOWN
+
+
+@needs_sshd
+def test_missing_is_not_done_where_the_consumer_keeps(sshd: Sshd) -> None:
+    outlet = sftp.outlet("partner", sshd.options(consumer_keeps=True, done=None), sshd.ground)
+    assert one(outlet.probe([PARCEL])).known is Known.NOT_DONE
+    outlet.close()
+
+
+@needs_sshd
+@pytest.mark.parametrize("call", ["send", "probe"])
+def test_other_host_key_is_untrusted_and_nothing_is_sent(sshd: Sshd, tmp_path: Path, call: str) -> None:
+    other = key_pair(tmp_path / "other")
+    outlet = sftp.outlet("partner", sshd.options(host_keys=[other]), sshd.ground)
+    result = one(getattr(outlet, call)([PARCEL]))
+    assert result.known is Known.UNTRUSTED
+    assert result.evidence.count("SHA256:") == 2
+    assert os.listdir(sshd.put) == []
+    assert "Accepted" not in (sshd.folder / "log").read_text()
+    inlet = sftp.inlet("partner", sshd.options(host_keys=[other]), sshd.ground)
+    with pytest.raises(Untrusted):
+        inlet.collect(1)
+    both = sftp.outlet("partner", sshd.options(host_keys=[other, sshd.host_key]), sshd.ground)
+    assert one(both.send([PARCEL])).known is Known.DONE
+    both.close()
+
+
+@needs_sshd
+def test_refused_key_and_unusable_key_are_not_done(sshd: Sshd) -> None:
+    outlet = sftp.outlet("partner", sshd.options(key="file:stranger"), sshd.ground)
+    result = one(outlet.send([PARCEL]))
+    assert (result.known, result.evidence) == (Known.NOT_DONE, "authentication refused")
+    for key in ("file:absent", "file:config", "secret in the clear"):
+        result = one(sftp.outlet("partner", sshd.options(key=key), sshd.ground).send([PARCEL]))
+        assert result.known is Known.NOT_DONE
+        assert "our private key" in result.evidence
+        assert "clear text" not in result.evidence
+
+
+@needs_sshd
+def test_folder_that_is_not_there_is_not_done(sshd: Sshd) -> None:
+    outlet = sftp.outlet("partner", sshd.options(put=str(sshd.folder / "none")), sshd.ground)
+    assert one(outlet.send([PARCEL])).known is Known.NOT_DONE
+    outlet.close()
+
+
+@needs_sshd
+def test_server_down_then_up_again(sshd: Sshd, outlet: sftp._Outlet) -> None:
+    assert one(outlet.send([Parcel("d0", "0.edi", WHOLE)])).known is Known.DONE
+    sshd.stop()
+    outlet.close()
+    assert one(outlet.send([PARCEL])).known is Known.NOT_DONE
+    assert one(outlet.probe([PARCEL])).known is Known.UNKNOWN
+    sshd.start()
+    assert one(outlet.send([PARCEL])).known is Known.DONE
+
+
+@needs_sshd
+@pytest.mark.parametrize("server_lives", [True, False])
+def test_lost_answer_of_the_rename(
+    sshd: Sshd, outlet: sftp._Outlet, monkeypatch: pytest.MonkeyPatch, server_lives: bool
+) -> None:
+    rename = paramiko.SFTPClient.rename
+
+    def losing(client: paramiko.SFTPClient, old: str, new: str) -> None:
+        rename(client, old, new)
+        if not server_lives:
+            sshd.stop()
+        client.get_channel().get_transport().close()  # type: ignore[union-attr]
+        raise EOFError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(paramiko.SFTPClient, "rename", losing)
+        assert one(outlet.send([PARCEL])).known is (Known.DONE if server_lives else Known.UNKNOWN)
+    if not server_lives:
+        sshd.start()
+    assert one(outlet.probe([PARCEL])).known is Known.DONE
+    assert (sshd.put / "A.edi").read_bytes() == WHOLE
+
+
+@needs_sshd
+def test_connection_lost_before_the_rename_is_not_done(
+    sshd: Sshd, outlet: sftp._Outlet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def losing(client: paramiko.SFTPClient, old: str, new: str) -> None:
+        client.get_channel().get_transport().close()  # type: ignore[union-attr]
+        raise EOFError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(paramiko.SFTPClient, "rename", losing)
+        assert one(outlet.send([PARCEL])).known is Known.NOT_DONE
+    assert one(outlet.send([PARCEL])).known is Known.DONE
+
+
+def test_silent_server_is_given_up_in_time(tmp_path: Path) -> None:
+    line = key_pair(tmp_path / "own")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        options = sftp.Options(
+            host="127.0.0.1",
+            port=silent.getsockname()[1],
+            user="u",
+            key="file:own",
+            host_keys=[line],
+            put="/",
+            timeout=0.3,
+        )
+        begin = time.monotonic()
+        assert one(sftp.outlet("p", options, Ground(tmp_path, tmp_path)).send([PARCEL])).known is Known.NOT_DONE
+        assert time.monotonic() - begin < 10
+
+
+@needs_sshd
+def test_operation_that_never_ends_is_cut_by_the_watchdog(sshd: Sshd) -> None:
+    link = sftp._Link(sshd.options(timeout=0.5), sshd.ground)
+    begin = time.monotonic()
+    with pytest.raises(sftp.OutcomeUnknown), link.working() as client:
+        # Every single answer is in time; only the whole takes too long.
+        while time.monotonic() - begin < 30:
+            client.stat("/")
+    assert 1.5 < time.monotonic() - begin < 10
+
+
+# ---- fetching
+
+
+@needs_sshd
+def test_fetches_whole_regular_files_oldest_first(sshd: Sshd, inlet: sftp._Inlet) -> None:
+    for age, name in enumerate(["C.edi", "B.edi", "A.edi"]):
+        (sshd.get / name).write_bytes(WHOLE + b"\n" * age)
+        os.utime(sshd.get / name, (1_000_000 + age, 1_000_000 + age))
+    (sshd.get / "cut.edi").write_bytes(CUT)
+    (sshd.get / "D.edi.part").write_bytes(WHOLE)
+    (sshd.get / "bad name.edi").write_bytes(WHOLE)
+    with open(bytes(sshd.get) + "/报文.edi".encode("gbk"), "wb") as file:
+        file.write(WHOLE)
+    (sshd.get / "link.edi").symlink_to("/etc/passwd")
+    (sshd.get / "folder").mkdir()
+    os.mkfifo(sshd.get / "pipe.edi")
+    arrivals = inlet.collect(10)
+    assert [arrival.name for arrival in arrivals] == ["C.edi", "B.edi", "A.edi"]
+    assert inlet.collect(2) == arrivals[:2]
+    for age, arrival in enumerate(arrivals):
+        assert b"".join(inlet.read(arrival)) == WHOLE + b"\n" * age
+        inlet.settle(arrival)
+        inlet.settle(arrival)
+    assert inlet.collect(10) == []
+    assert len(os.listdir(sshd.get)) == 7
+
+
+@needs_sshd
+def test_unknown_format_waits_until_it_is_stable(sshd: Sshd, inlet: sftp._Inlet) -> None:
+    (sshd.get / "A.txt").write_bytes(b"some")
+    assert inlet.collect(10) == []
+    (sshd.get / "A.txt").write_bytes(b"some more")
+    assert inlet.collect(10) == []
+    until(lambda: inlet.collect(10))
+    assert [(item.name, item.size) for item in inlet.collect(10)] == [("A.txt", 9)]
+
+
+@needs_sshd
+def test_cut_file_is_offered_at_last(sshd: Sshd, inlet: sftp._Inlet) -> None:
+    (sshd.get / "A.edi").write_bytes(CUT)
+    begin = time.monotonic()
+    until(lambda: inlet.collect(10))
+    assert time.monotonic() - begin >= 0.2 * sftp.PATIENCE
+
+
+@needs_sshd
+def test_replaced_file_is_neither_read_nor_removed(sshd: Sshd, inlet: sftp._Inlet) -> None:
+    (sshd.get / "A.edi").write_bytes(WHOLE)
+    (arrival,) = inlet.collect(10)
+    (sshd.get / "A.edi").write_bytes(WHOLE + b"\r\n")
+    with pytest.raises(Unreachable):
+        list(inlet.read(arrival))
+    inlet.settle(arrival)
+    (again,) = inlet.collect(10)
+    assert again.key != arrival.key
+    assert b"".join(inlet.read(again)) == WHOLE + b"\r\n"
+
+
+@needs_sshd
+def test_large_file_is_read_up_to_its_limit(sshd: Sshd, inlet: sftp._Inlet) -> None:
+    data = WHOLE + b"\n" * 3_000
+    big = b"<a>" + os.urandom(3_000_000).hex().encode() + b"</a>"
+    (sshd.get / "A.xml").write_bytes(big)
+    (sshd.get / "B.edi").write_bytes(data)
+    arrivals = {item.name: item for item in inlet.collect(10)}
+    assert b"".join(inlet.read(arrivals["A.xml"])) == big
+    narrow = sftp.inlet("partner", sshd.options(max_size=1000), sshd.ground)
+    found = {item.name: item for item in narrow.collect(10)}
+    assert found["B.edi"].size == len(data)
+    assert b"".join(narrow.read(found["B.edi"])) == data[:1001]
+    narrow.close()
+
+
+@needs_sshd
+def test_pattern_selects(sshd: Sshd) -> None:
+    for name in ("A.edi", "A.xml"):
+        (sshd.get / name).write_bytes(WHOLE)
+    inlet = sftp.inlet("partner", sshd.options(pattern="*.edi"), sshd.ground)
+    assert [item.name for item in inlet.collect(10)] == ["A.edi"]
+    inlet.close()
+
+
+@needs_sshd
+def test_server_down_is_unreachable(sshd: Sshd, inlet: sftp._Inlet) -> None:
+    (sshd.get / "A.edi").write_bytes(WHOLE)
+    (arrival,) = inlet.collect(10)
+    sshd.stop()
+    inlet.close()
+    for step in (lambda: inlet.collect(1), lambda: list(inlet.read(arrival)), lambda: inlet.settle(arrival)):
+        with pytest.raises(Unreachable):
+            step()
+
+
+# ---- declarations
+
+
+def test_what_is_missing_is_told(tmp_path: Path) -> None:
+    ground = Ground(tmp_path, tmp_path)
+    line = key_pair(tmp_path / "own")
+    plain = {"host": "h", "user": "u", "key": "file:own", "host_keys": [line]}
+    with pytest.raises(DeclarationError, match="put"):
+        sftp.outlet("p", sftp.Options.model_validate(plain), ground)
+    with pytest.raises(DeclarationError, match="get"):
+        sftp.inlet("p", sftp.Options.model_validate(plain), ground)
+    with pytest.raises(ValidationError):
+        sftp.Options.model_validate(plain | {"host_keys": []})
+    for bad in ("ssh-ed25519", "ssh-rsa " + line.split()[1], "ssh-ed25519 ???"):
+        options = sftp.Options.model_validate(plain | {"host_keys": [bad], "put": "/"})
+        with pytest.raises(DeclarationError, match="host_keys"):
+            sftp.outlet("p", options, ground)
+
+
+# ---- our own door
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[tuple[sftp.Options, sftpd.Options, Ground]]:
+    line = key_pair(tmp_path / "own")
+    party = sftpd.Options(user="bohai", keys=[line])
+    ground = Ground(tmp_path, tmp_path / "spool")
+    ground.spool.mkdir()
+    door = sftpd.door(("127.0.0.1", 0), [DoorEndpoint("bohai", party)], ground)
+    key = paramiko.Ed25519Key.from_private_key_file(str(ground.spool / "keys" / "sftpd_host_ed25519"))
+    options = sftp.Options(
+        host="127.0.0.1",
+        port=door.address[1],
+        user="bohai",
+        key="file:own",
+        host_keys=[f"ssh-ed25519 {key.get_base64()}"],
+        put="/outbound",
+        get="/inbound",
+        timeout=10,
+    )
+    yield options, party, ground
+    door.close()
+
+
+def test_client_and_door_exchange_files(own: tuple[sftp.Options, sftpd.Options, Ground]) -> None:
+    options, party, ground = own
+    there, back = sftp.outlet("hub", options, ground), sftp.inlet("hub", options, ground)
+    assert one(there.send([PARCEL])).known is Known.DONE
+    assert one(there.probe([PARCEL])).known is Known.DONE
+    ours = sftpd.inlet("bohai", party, ground)
+    (arrival,) = ours.collect(10)
+    assert (arrival.name, b"".join(ours.read(arrival))) == ("A.edi", WHOLE)
+    answers = [Parcel(f"d{number}", f"{number}.edi", WHOLE) for number in range(40)]
+    laid = sftpd.outlet("bohai", party, ground)
+    assert {item.known for item in laid.send(answers)} == {Known.DONE}
+    arrivals = back.collect(100)
+    assert len(arrivals) == 40
+    for arrival in arrivals:
+        assert b"".join(back.read(arrival)) == WHOLE
+        back.settle(arrival)
+    assert back.collect(100) == []
+    assert {item.known for item in laid.probe(answers)} == {Known.DONE}
+    there.close()
+    back.close()
