@@ -22,7 +22,7 @@ class Standing:
     subject: str
 
 
-def fold(events: Sequence[Mapping[str, Any]], subject: str) -> Standing:
+def fold(events: Sequence[Any], subject: str) -> Standing:
     """Events in order; `subject` is the newest message that the parties were asked about."""
     messages: dict[str, str] = {}
     verdicts: dict[tuple[str, str], str] = {}

@@ -1,15 +1,15 @@
 """Faults: what stops a step. What is wrong with a *message* is a Finding (hub.finding), never one of these.
 
-    EportError
-    ├── DeclarationError     routes.yaml, system.yaml, a mapping or a schema cannot be used; carries findings
-    ├── IdentityError        a key or certificate is missing, expired, revoked or not the registered one
-    ├── JournalError         the journal refuses or cannot keep its promise
-    │   └── Stale            what the step read has changed meanwhile; read again and repeat
-    └── AdapterError         a transport failed; the subclass says what is known of the outcome
-        ├── Unreachable      surely not done: try again later
-        ├── OutcomeUnknown   may or may not be done: only evidence decides
-        ├── Refused          the other side said no: trying again changes nothing
-        └── Untrusted        the other side is not who it should be (host key, certificate): hold the endpoint
+EportError
+├── DeclarationError     routes.yaml, system.yaml, a mapping or a schema cannot be used; carries findings
+├── IdentityError        a key or certificate is missing, expired, revoked or not the registered one
+├── JournalError         the journal refuses or cannot keep its promise
+│   └── Stale            what the step read has changed meanwhile; read again and repeat
+└── AdapterError         a transport failed; the subclass says what is known of the outcome
+    ├── Unreachable      surely not done: try again later
+    ├── OutcomeUnknown   may or may not be done: only evidence decides
+    ├── Refused          the other side said no: trying again changes nothing
+    └── Untrusted        the other side is not who it should be (host key, certificate): hold the endpoint
 """
 
 from __future__ import annotations

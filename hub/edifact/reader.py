@@ -343,6 +343,9 @@ class _Interchange:
         """
         source, separators, limits = self.source, self.separators, self.limits
         terminator, release = separators.terminator, separators.release
+        component, plus, repetition = separators.component, separators.element, separators.repetition
+        suspect = min(limits.components, limits.element, limits.segment)
+        bound = self.start + limits.interchange
         line_ends = terminator in "\r\n"
         while True:
             text, base = source.text, source.base
@@ -368,6 +371,9 @@ class _Interchange:
                         held = []
                 offset = done
                 done = at = end
+                if end > bound:
+                    yield self.stop(_limit("interchange", limits.interchange, offset), offset)
+                    return
                 if piece[:1] in _BLANK:
                     stripped = piece.lstrip(_BLANK)
                     offset += len(piece) - len(stripped)
@@ -378,14 +384,17 @@ class _Interchange:
                         continue
                 if line_ends and piece[-1] == "\r":
                     piece = piece[:-1]
-                if len(piece) > limits.components and (excess := self.excess(piece, offset)):
+                if len(piece) > suspect and (excess := self.excess(piece, offset)):
                     yield self.stop(excess, offset)
                     return
                 if wrapped and ("\n" in piece or "\r" in piece):
                     self.note(Finding("edifact.line_break", Place(segment=len(self.segments) + 1, offset=offset)))
                 if not piece.isascii():
                     piece = self.decoded(piece, offset)
-                elements = _parse(piece, separators)
+                if (release and release in piece) or (repetition and repetition in piece):
+                    elements = _parse(piece, separators)
+                else:
+                    elements = [raw.split(component) for raw in piece.split(plus)]
                 head = elements.pop(0)
                 tag = head[0]
                 self.number += 1
@@ -395,7 +404,7 @@ class _Interchange:
                     yield from self.service(Segment(tag, elements, self.number, offset), end)
                     if self.ended:
                         return
-                    separators = self.separators
+                    separators, repetition = self.separators, self.separators.repetition
                 elif self.open:
                     segments = self.segments
                     segments.append(Segment(tag, elements, len(segments) + 1, offset))
@@ -415,7 +424,7 @@ class _Interchange:
                 yield self.stop(_limit("segment", limits.segment, source.base), source.base)
                 return
             if not source.fill():
-                if held or (release and _odd_release(tail, release)):
+                if release and _odd_release(tail, release):
                     self.note(Finding("edifact.release_at_end", Place(offset=source.base + len(source.text))))
                 if source.text:
                     place = Place(offset=source.base)

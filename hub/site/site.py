@@ -80,6 +80,7 @@ class Site:
     register: Register
     signer: Signer | None
     fingerprint: str
+    warnings: tuple[Finding, ...] = ()
 
     @property
     def parties(self) -> dict[str, Party]:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import insert, select, text
+
 from hub.errors import JournalError, Stale
 from hub.journal import tables as t
 from hub.journal.changes import Outcome
@@ -16,7 +18,6 @@ from hub.journal.journal import Journal
 from hub.journal.schema import upgrade
 from hub.journal.spool import INLINE, Stored, TooLarge
 from hub.message import Interchange, new_id
-from sqlalchemy import insert, select, text
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 

@@ -1,0 +1,94 @@
+"""The gate refuses what is harmful; the schema tells what is wrong and what there is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hub.errors import DeclarationError
+from hub.xml.gate import Limits, parse
+from hub.xml.schema import Schema
+
+LAUGHS = b'<!DOCTYPE a [<!ENTITY b "ha"><!ENTITY c "&b;&b;&b;&b;">]><a>&c;</a>'
+XXE = b'<?xml version="1.0"?><!-- <x> --><!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>'
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"", "xml.empty"),
+        (b"<a>", "xml.not_well_formed"),
+        (b"<a>&x;</a>", "xml.not_well_formed"),
+        (LAUGHS, "xml.dtd"),
+        (XXE, "xml.dtd"),
+        (XXE.decode().replace('"1.0"', '"1.0" encoding="UTF-16"').encode("utf-16"), "xml.dtd"),
+        (b'<?xml version="1.0" encoding="UTF-7"?><a/>', "xml.encoding"),
+        (b'<?xml version="1.0" encoding="UTF-16"?><a/>', "xml.encoding"),
+        (b"<a>\xff</a>", "xml.undecodable"),
+        (b"<a>" * 101 + b"</a>" * 101, "xml.too_deep"),
+        (b"<a>" + b"<b/>" * 60 + b"</a>", "xml.too_many_elements"),
+        (b"<a>" + b" " * 5000 + b"</a>", "xml.too_large"),
+    ],
+)
+def test_refused(data: bytes, code: str) -> None:
+    root, findings = parse(data, Limits(size=4000, elements=150 if code == "xml.too_deep" else 50))
+    assert root is None and [f.code for f in findings] == [code]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "gb18030", "gbk", "gb2312"])
+def test_accepted_encodings(encoding: str) -> None:
+    root, findings = parse(f'<?xml version="1.0" encoding="{encoding}"?><a>港口</a>'.encode(encoding))
+    assert findings == [] and root is not None and root.text == "港口"
+
+
+def test_deepest_allowed() -> None:
+    assert parse(b"<a>" * 100 + b"</a>" * 100)[1] == []
+
+
+XSD = """<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema" targetNamespace="urn:p" xmlns="urn:p"
+ elementFormDefault="qualified"><xs:element name="Manifest"><xs:complexType><xs:sequence>
+<xs:element name="Number"><xs:simpleType><xs:restriction base="xs:string"><xs:maxLength value="3"/></xs:restriction>
+</xs:simpleType></xs:element><xs:element name="Line" type="Line" minOccurs="0"/></xs:sequence>
+<xs:attribute name="id" use="required"/></xs:complexType></xs:element>
+<xs:complexType name="Line"><xs:sequence><xs:element name="Line" type="Line" minOccurs="0"/></xs:sequence>
+</xs:complexType></xs:schema>"""
+
+
+@pytest.fixture
+def schema(tmp_path: Path) -> Schema:
+    (tmp_path / "m.xsd").write_text(XSD, "utf-8")
+    return Schema(tmp_path / "m.xsd")
+
+
+@pytest.mark.parametrize(
+    ("body", "codes"),
+    [
+        ('<Manifest xmlns="urn:p" id="1"><Number>1</Number></Manifest>', []),
+        ('<Manifest xmlns="urn:p" id="1"><Number>1234</Number></Manifest>', ["xml.value"]),
+        ('<Manifest xmlns="urn:p" id="1"/>', ["xml.element_missing"]),
+        ('<Manifest xmlns="urn:p"><Number>1</Number></Manifest>', ["xml.attribute"]),
+        ('<Manifest xmlns="urn:p" id="1"><Numbr>1</Numbr></Manifest>', ["xml.element_unexpected"]),
+    ],
+)
+def test_schema_findings(schema: Schema, body: str, codes: list[str]) -> None:
+    root, _ = parse(body.encode())
+    assert root is not None
+    assert [f.code for f in schema.check(root)] == codes
+    assert bool(schema.explain(body.encode())) == bool(codes)
+
+
+def test_schema_paths(schema: Schema) -> None:
+    assert schema.namespace == "urn:p"
+    assert schema.children() == ["Manifest"] and schema.children(("Manifest",)) == ["Number", "Line", "@id"]
+    assert schema.required(("Manifest",)) == ["Number", "@id"]
+    assert schema.has(("Manifest", "Line", "Line", "Line")) and schema.has(("Manifest", "@id"))
+    assert not schema.has(("Manifest", "Nmber"))
+    assert ("Manifest", "Line", "Line") in schema.paths()
+
+
+def test_schema_from_the_network_is_refused(tmp_path: Path) -> None:
+    include = '<xs:include schemaLocation="http://localhost/x.xsd"/><xs:element'
+    (tmp_path / "m.xsd").write_text(XSD.replace("<xs:element", include, 1), "utf-8")
+    with pytest.raises(DeclarationError, match="relative"):
+        Schema(tmp_path / "m.xsd")
