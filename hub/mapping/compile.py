@@ -291,7 +291,7 @@ def _walk(start: Callable[[Run], Any], groups: list[tuple[str, list[Any]]], wher
 # ---- leaves
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, list):
@@ -339,7 +339,7 @@ def _plain(rule: Text, here: Here) -> Leaf:
 
     def leaf(run: Run) -> str:
         found = find(run)
-        return _text(found[0]) if found else ""
+        return text_of(found[0]) if found else ""
 
     return leaf
 
@@ -388,7 +388,7 @@ def _from(options: dict[str, Rule], here: Here, spot: Spot) -> Leaf:
     def leaf(run: Run) -> str:
         found = find(run)
         raw = found[0] if found else ""
-        value = _text(raw)
+        value = text_of(raw)
         if function is not None and (value or isinstance(raw, list)):
             try:
                 value = function(raw if isinstance(raw, list) else [value], run.context)
@@ -441,7 +441,7 @@ def _when(rule: Rule, here: Here) -> Callable[[Run], bool]:
 
     def holds(run: Run) -> bool:
         found = find(run)
-        return ((_text(found[0]) if found else "") == wanted) is same
+        return ((text_of(found[0]) if found else "") == wanted) is same
 
     return holds
 

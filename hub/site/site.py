@@ -18,7 +18,7 @@ from hub.errors import DeclarationError
 from hub.finding import Finding
 from hub.identity.keys import Signer
 from hub.identity.register import Register
-from hub.mapping.compile import Mapping
+from hub.mapping.compile import Mapping, text_of
 from hub.site.model import Kind, Party, Routes, System
 from hub.xml.schema import Schema
 
@@ -40,7 +40,7 @@ class Usage:
     def value(self, node: Any, path: str) -> str:
         """The first value at `path`, or ""."""
         found = self.readers[path](node)
-        return str(found[0]) if found else ""
+        return text_of(found[0]) if found else ""
 
     def parts(self, node: Any, path: str) -> list[Any]:
         """Every group, segment or element at `path`."""
