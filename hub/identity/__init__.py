@@ -1,0 +1,1 @@
+"""Who signed what: the port CA, keys, the register of certificates, XML and CMS signatures."""
