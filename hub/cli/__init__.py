@@ -100,7 +100,3 @@ def status(site: SiteOption = None, json_: JsonOption = False) -> None:
         return
     for table, states in counts.items():
         typer.echo(f"{table:12} " + "  ".join(f"{state} {n}" for state, n in sorted(states.items())))
-
-
-if __name__ == "__main__":
-    main()
