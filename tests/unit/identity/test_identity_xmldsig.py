@@ -17,11 +17,12 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from lxml import etree
+
 from hub.errors import IdentityError
 from hub.identity import xmldsig
 from hub.identity.keys import Signer
 from hub.identity.register import Register
-from lxml import etree
 
 DS = {"ds": xmldsig.DS}
 SIGNATURE = f"{{{xmldsig.DS}}}Signature"
