@@ -17,4 +17,7 @@ test: $(VENV)/.installed ## everything that must hold: lint, types, tests
 	$(BIN)/mypy
 	$(BIN)/pytest -q -n 2
 
-.PHONY: help install test
+demo: $(VENV)/.installed ## run the whole show once: real SFTP, signed answers, failure twins
+	$(BIN)/eport demo
+
+.PHONY: help install test demo

@@ -99,3 +99,12 @@ def test_every_code_in_the_source_is_in_the_catalogue() -> None:
         used |= set(re.findall(r'(?:Finding|finding|_no)\(\s*"([a-z]+\.[a-z_]+)"', file.read_text("utf-8")))
     assert len(used) > 20
     assert used - set(catalogue()["finding"]) == set()
+
+
+def test_every_command_is_in_the_readme() -> None:
+    from hub.cli import app
+
+    readme = (ROOT / "README.md").read_text("utf-8")
+    for command in app.registered_commands:
+        name = command.callback.__name__ if command.callback else ""
+        assert f"eport {name}" in readme or f"make {name}" in readme, name

@@ -1,0 +1,1 @@
+"""Simulated counterparties and the show that `eport demo` runs."""
