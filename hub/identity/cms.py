@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from hub.finding import Finding, Place
-from hub.identity.keys import Signer
+from hub.identity.keys import Signer, parse_certificate
 from hub.identity.register import Register, Verified, refused
 
 _DIGESTS: dict[str, hashes.HashAlgorithm] = {
@@ -123,7 +123,7 @@ def _unexpected(whole: Any) -> Iterator[Finding]:
     content = whole["content"]
     encapsulated = content["encap_content_info"]
     if encapsulated["content_type"].native != "data" or encapsulated["content"].native is not None:
-        yield Finding("signature.detached", Place(path="encapContentInfo"))
+        yield Finding("signature.detached", Place(path="encapContentInfo"), "content inside", "no content")
     if len(content["signer_infos"]) != 1:
         found = str(len(content["signer_infos"]))
         yield Finding("signature.signers", Place(path="signerInfos"), found, "1")
@@ -160,7 +160,7 @@ def _attributes(info: Any) -> Iterator[Finding]:
     names = [attribute["type"].native for attribute in signed] if signed.native is not None else []
     for name in _REQUIRED:
         if name not in names:
-            yield Finding("signature.attribute", Place(path="signedAttrs"), "", name)
+            yield Finding("signature.attribute", Place(path="signedAttrs"), f"no {name}", name)
     outside = info["unsigned_attrs"]
     loose = [attribute["type"].native for attribute in outside] if outside.native is not None else []
     unknown = [name for name in names if name not in _KNOWN] + [name for name in loose if name not in _UNSIGNED]
@@ -182,8 +182,8 @@ def _of_signer(content: Any, info: Any) -> x509.Certificate | None:
         if choice.name != "certificate":
             continue
         one = choice.chosen
-        if one.serial_number == wanted["serial_number"].native and one.issuer == wanted["issuer"]:
-            return x509.load_der_x509_certificate(one.dump())
+        if one.serial_number == wanted["serial_number"].native and one.issuer.dump() == wanted["issuer"].dump():
+            return parse_certificate(one.dump())
     return None
 
 
@@ -243,4 +243,4 @@ def _time(now: datetime) -> Any:
     whole = now.astimezone(UTC).replace(microsecond=0)
     if whole.year < 2050:
         return asn1.Time("utc_time", core.UTCTime(whole))
-    return asn1.Time("general_time", core.GeneralizedTime(whole))
+    return asn1.Time("generalized_time", core.GeneralizedTime(whole))

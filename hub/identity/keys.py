@@ -98,6 +98,14 @@ def load_key(path: Path, password: bytes | None = None) -> PrivateKey:
         raise IdentityError(f"{path} cannot be read: {fault.strerror}") from fault
 
 
+def parse_certificate(der: bytes) -> x509.Certificate:
+    """The certificate in `der`, which may come from anybody. Raises ValueError and nothing else."""
+    try:
+        return x509.load_der_x509_certificate(der)
+    except x509.InvalidVersion as fault:
+        raise ValueError(str(fault)) from fault
+
+
 def load_certificates(source: Path | bytes) -> tuple[x509.Certificate, ...]:
     """All certificates of a PEM file or of PEM bytes, in their order; at least one."""
     try:
@@ -105,7 +113,7 @@ def load_certificates(source: Path | bytes) -> tuple[x509.Certificate, ...]:
         return tuple(x509.load_pem_x509_certificates(pem))
     except OSError as fault:
         raise IdentityError(f"{source!s} cannot be read: {fault.strerror}") from fault
-    except ValueError as fault:
+    except (ValueError, x509.InvalidVersion) as fault:
         name = "the certificate" if isinstance(source, bytes) else str(source)
         raise IdentityError(f"{name} is no PEM certificate") from fault
 

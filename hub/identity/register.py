@@ -68,6 +68,8 @@ class Register:
 
     def check(self, party: str, certificate: x509.Certificate, now: datetime) -> list[Finding]:
         """All that keeps `certificate` from signing for `party` at `now`; empty when nothing does."""
+        if not _readable(certificate):
+            return [Finding("signature.malformed", found="certificate", expected="X.509")]
         pinned = certificate in self.known(party)
         found = describe(certificate)
         root = next((above for above in self.roots if _issued(above, certificate)), None)
@@ -141,12 +143,24 @@ def party_of(certificate: x509.Certificate) -> str:
     return str(common[0].value) if len(common) == 1 else ""
 
 
+def _readable(certificate: x509.Certificate) -> bool:
+    """False when a part of the certificate cannot be decoded: the library decodes each part when it is asked for."""
+    try:
+        names = (certificate.subject.rfc4514_string(), certificate.issuer.rfc4514_string())
+        times = (certificate.not_valid_before_utc, certificate.not_valid_after_utc)
+        return bool(certificate.extensions is not None and names and times)
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        return False
+
+
 def _validity(certificate: x509.Certificate, now: datetime) -> list[Finding]:
-    found, begin, end = describe(certificate), certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    args = {"certificate": describe(certificate)}
+    at = f"{now:%Y-%m-%dT%H:%M:%SZ}"
     if now < begin:
-        return [Finding("signature.certificate_not_yet", found=found, expected=f"{begin:%Y-%m-%dT%H:%M:%SZ}")]
+        return [Finding("signature.certificate_not_yet", found=f"{begin:%Y-%m-%dT%H:%M:%SZ}", expected=at, args=args)]
     if now > end:
-        return [Finding("signature.certificate_expired", found=found, expected=f"{end:%Y-%m-%dT%H:%M:%SZ}")]
+        return [Finding("signature.certificate_expired", found=f"{end:%Y-%m-%dT%H:%M:%SZ}", expected=at, args=args)]
     return []
 
 

@@ -23,7 +23,7 @@ from lxml import etree
 
 from hub.errors import IdentityError
 from hub.finding import Finding, Place
-from hub.identity.keys import PrivateKey, Signer
+from hub.identity.keys import PrivateKey, Signer, parse_certificate
 from hub.identity.register import Register, Verified, refused
 
 DS = "http://www.w3.org/2000/09/xmldsig#"
@@ -40,8 +40,9 @@ DIGEST_METHODS = frozenset({SHA256, f"{_MORE}sha384", "http://www.w3.org/2001/04
 CANONICAL = frozenset(
     {EXCLUSIVE, "http://www.w3.org/TR/2001/REC-xml-c14n-20010315", "http://www.w3.org/2006/12/xml-c14n11"}
 )
-# Lower-case "id" is left out: business documents use it freely and no accepted reference points at it.
-_IDS = ("Id", "ID", "{http://www.w3.org/XML/1998/namespace}id")
+# The parser itself refuses a repeated xml:id. Lower-case "id" is left out: business documents use it freely and no
+# accepted reference points at it.
+_IDS = ("Id", "ID")
 _SIGNATURE = f"{{{DS}}}Signature"
 _PARTS = [f"{{{DS}}}{name}" for name in ("SignedInfo", "SignatureValue", "KeyInfo")]
 
@@ -117,7 +118,9 @@ def verify(data: bytes, party: str, register: Register, now: datetime) -> Verifi
     try:
         sent = _certificates(signature)
     except ValueError:
-        return refused(None, Finding("signature.malformed", Place(path="ds:X509Certificate"), expected="X.509"))
+        return refused(
+            None, Finding("signature.malformed", Place(path="ds:X509Certificate"), "ds:X509Certificate", "X.509")
+        )
     certificate, findings = register.select(party, sent or register.known(party), now)
     if certificate is None or any(finding.severity == "error" for finding in findings):
         return refused(certificate, *findings)
@@ -162,7 +165,7 @@ def _unexpected(root: Any) -> Iterator[Finding]:
         return
     if len(signatures) != 1 or signatures[0].getparent() is not root:
         place = Place(path=root.getroottree().getpath(signatures[-1]))
-        yield Finding("signature.wrapped", place, str(len(signatures)), "one ds:Signature, child of the root")
+        yield Finding("signature.wrapped", place, f"{len(signatures)} × ds:Signature", "one, child of the root")
         return
     signature = signatures[0]
     parts = [child.tag for child in signature]
@@ -186,7 +189,8 @@ def _splitting(root: Any) -> Iterator[Finding]:
             continue
         texts = [parent.text, *(child.tail for child in parent)]
         if any(text and text.strip() for text in texts):
-            yield Finding("signature.comment", Place(path=parent.getroottree().getpath(parent)))
+            path = parent.getroottree().getpath(parent)
+            yield Finding("signature.comment", Place(path=path), path)
 
 
 def _signed_info(signed_info: Any) -> Iterator[Finding]:
@@ -203,7 +207,9 @@ def _signed_info(signed_info: Any) -> Iterator[Finding]:
         found = repr(reference.get("URI"))
         yield Finding("signature.reference", Place(path="ds:Reference/@URI"), found, 'URI="" (the whole document)')
     if [_name(child) for child in reference] != ["Transforms", "DigestMethod", "DigestValue"]:
-        yield Finding("signature.transform", Place(path="ds:Reference"), "", "Transforms, DigestMethod, DigestValue")
+        yield Finding(
+            "signature.transform", Place(path="ds:Reference"), "none", "Transforms, DigestMethod, DigestValue"
+        )
         return
     transforms = list(reference[0])
     if len(transforms) != 2:
@@ -227,7 +233,7 @@ def _algorithm(node: Any, allowed: frozenset[str], code: str) -> Iterator[Findin
 def _certificates(signature: Any) -> list[x509.Certificate]:
     """The certificates in KeyInfo. Raises ValueError when one cannot be read."""
     nodes = signature.findall(f"{{{DS}}}KeyInfo/{{{DS}}}X509Data/{{{DS}}}X509Certificate")
-    return [x509.load_der_x509_certificate(base64.b64decode(node.text or "")) for node in nodes]
+    return [parse_certificate(base64.b64decode(node.text or "")) for node in nodes]
 
 
 def _value(key: PrivateKey, content: bytes) -> bytes:
