@@ -84,7 +84,8 @@ def verify(data: bytes, der: bytes, party: str, register: Register, now: datetim
         wrong = next(_malformed(der, 0, len(der), 0), None)
         if wrong is None:
             return _verify(data, asn1.ContentInfo.load(der, strict=True), party, register, now)
-    except (ValueError, TypeError, KeyError, OverflowError) as fault:
+    # Its values are decoded when they are asked for, and a wrong type of value shows as any of these.
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError) as fault:
         wrong = str(fault).splitlines()[0] if str(fault) else type(fault).__name__
     return refused(None, Finding("signature.malformed", found=wrong, expected="DER of a CMS SignedData"))
 
@@ -122,7 +123,7 @@ def _unexpected(whole: Any) -> Iterator[Finding]:
         return
     content = whole["content"]
     encapsulated = content["encap_content_info"]
-    if encapsulated["content_type"].native != "data" or encapsulated["content"].native is not None:
+    if encapsulated["content_type"].native != "data" or _present(encapsulated["content"]):
         yield Finding("signature.detached", Place(path="encapContentInfo"), "content inside", "no content")
     if len(content["signer_infos"]) != 1:
         found = str(len(content["signer_infos"]))
@@ -137,8 +138,12 @@ def _unexpected(whole: Any) -> Iterator[Finding]:
     yield from _attributes(info)
     if info["sid"].name != "issuer_and_serial_number":
         yield Finding("signature.malformed", Place(path="sid"), info["sid"].name, "issuerAndSerialNumber")
-    if content["crls"].native is not None:
+    if _present(content["crls"]):
         yield Finding("signature.malformed", Place(path="crls"), "crls", "no crls")
+
+
+def _present(field: Any) -> bool:
+    return not isinstance(field, core.Void)
 
 
 def _algorithms(content: Any, info: Any) -> Iterator[Finding]:
@@ -157,12 +162,12 @@ def _algorithms(content: Any, info: Any) -> Iterator[Finding]:
 
 def _attributes(info: Any) -> Iterator[Finding]:
     signed = info["signed_attrs"]
-    names = [attribute["type"].native for attribute in signed] if signed.native is not None else []
+    names = [attribute["type"].native for attribute in signed] if _present(signed) else []
     for name in _REQUIRED:
         if name not in names:
             yield Finding("signature.attribute", Place(path="signedAttrs"), f"no {name}", name)
     outside = info["unsigned_attrs"]
-    loose = [attribute["type"].native for attribute in outside] if outside.native is not None else []
+    loose = [attribute["type"].native for attribute in outside] if _present(outside) else []
     unknown = [name for name in names if name not in _KNOWN] + [name for name in loose if name not in _UNSIGNED]
     single = all(len(attribute["values"]) == 1 for attribute in signed) if names else True
     if unknown or len(set(names)) != len(names) or not single:
@@ -175,7 +180,7 @@ def _attributes(info: Any) -> Iterator[Finding]:
 
 def _of_signer(content: Any, info: Any) -> x509.Certificate | None:
     """The included certificate that the signer names by issuer and serial number."""
-    if content["certificates"].native is None:
+    if not _present(content["certificates"]):
         return None
     wanted = info["sid"].chosen
     for choice in content["certificates"]:

@@ -101,9 +101,13 @@ def load_key(path: Path, password: bytes | None = None) -> PrivateKey:
 def parse_certificate(der: bytes) -> x509.Certificate:
     """The certificate in `der`, which may come from anybody. Raises ValueError and nothing else."""
     try:
-        return x509.load_der_x509_certificate(der)
+        certificate = x509.load_der_x509_certificate(der)
     except x509.InvalidVersion as fault:
         raise ValueError(str(fault)) from fault
+    # The library overlooks the count of unused bits, so that one certificate would have several spellings.
+    if der[-len(certificate.signature) - 1] != 0:
+        raise ValueError("unused bits in the certificate's signature")
+    return certificate
 
 
 def load_certificates(source: Path | bytes) -> tuple[x509.Certificate, ...]:
