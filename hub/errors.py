@@ -14,6 +14,8 @@ EportError
 
 from __future__ import annotations
 
+from hub.finding import Finding
+
 
 class EportError(Exception):
     """Base of every fault that this project raises on purpose."""
@@ -22,7 +24,7 @@ class EportError(Exception):
 class DeclarationError(EportError):
     """Declarations cannot be used. `findings` says what, where and how to mend it."""
 
-    def __init__(self, message: str, findings: tuple[object, ...] = ()) -> None:
+    def __init__(self, message: str, findings: tuple[Finding, ...] = ()) -> None:
         super().__init__(message)
         self.findings = findings
 

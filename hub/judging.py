@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -21,8 +22,6 @@ class Verdict:
     messages: tuple[tuple[str, str, str], ...]  # reference, kind, verdict
 
     def as_json(self) -> dict[str, Any]:
-        import json
-
         found = json.loads(rejection.machine("", self.findings))["findings"]
         messages = [{"reference": r, "kind": k, "verdict": v} for r, k, v in self.messages]
         return {"verdict": self.word, "messages": messages, "findings": found}

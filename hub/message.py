@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from hub.finding import Finding
-
 
 class InterchangeState(StrEnum):
     RECEIVED = "received"  # stored; a worker opens it
@@ -97,51 +95,6 @@ class Interchange:
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
-    """One message of an interchange, or one that a case made."""
-
-    id: str
-    interchange: str  # "" for a message that a case made
-    kind: str
-    system: str
-    sender: str
-    reference: str  # UNH 0062, or the file's name
-    keys: dict[str, str]  # business keys by name
-    document: str  # business number; "" where the kind has none
-    function: str  # original, amendment, cancellation
-    payload: str  # sha256 of the message's own bytes
-    canonical_kind: str  # "" when the kind becomes no document
-    canonical: str  # sha256 of the canonical document
-    state: MessageState
-    reason: str = ""
-    supersedes: str = ""
-    test: bool = False
-    case: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One message on its way to one party."""
-
-    id: str
-    message: str
-    party: str
-    endpoint: str
-    kind: str
-    name: str
-    payload: str
-    folder: str
-    state: DeliveryState
-    order_key: str
-    tries: int
-    next_at: datetime
-    give_up_at: datetime
-    awaits: str  # level of the receipt that closes it; "" when none is owed
-    reason: str = ""
-    signature: str = ""  # sha256 of the detached signature that travels beside it
-
-
-@dataclass(frozen=True, slots=True)
 class Answer:
     """What a receipt says about one delivery."""
 
@@ -151,11 +104,3 @@ class Answer:
     by: dict[str, str]
     number: str = ""
     reasons: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """A message with what is wrong with it."""
-
-    message: Message
-    findings: tuple[Finding, ...] = ()

@@ -13,7 +13,6 @@ from hub.journal.changes import Outcome
 from hub.journal.journal import Journal
 from hub.message import LEVELS, Answer, DeliveryState, ReceiptState
 
-BEFORE = tuple(s for s in DeliveryState if s not in (DeliveryState.CANCELLED, DeliveryState.DEAD))
 _REACHED = {
     "syntax": DeliveryState.RECEIPTED,
     "application": DeliveryState.ACKNOWLEDGED,

@@ -139,8 +139,7 @@ class Journal:
 
     def _move(self, connection: Connection, change: Move, now: datetime) -> None:
         table = t.metadata.tables[change.table]
-        key = table.c.endpoint if change.table == "channel" else table.c.id
-        where = key == change.id
+        where = table.c.id == change.id
         if change.was:
             where = and_(where, table.c.state.in_(change.was))
         if connection.execute(update(table).where(where).values(change.values)).rowcount == 0:
@@ -164,10 +163,6 @@ class Journal:
         mine = select(d.c.message).where(d.c.id == delivery).scalar_subquery()
         still_open = exists().where(d.c.message == m.c.id, ~rests)
         connection.execute(update(m).where(m.c.id == mine, m.c.state == "routed", ~still_open).values(state="done"))
-
-    def accept(self, interchange: Interchange, stored: Stored, now: datetime) -> bool:
-        """Step 2 for one arrival. False when this arrival was accepted before (a crash came before settle)."""
-        return bool(self.accept_all([(interchange, stored)], now))
 
     def accept_all(self, arrivals: Sequence[tuple[Interchange, Stored]], now: datetime) -> list[str]:
         """Step 2: many arrivals, one commit. The ids of those that are new."""

@@ -136,16 +136,6 @@ delivery = Table(
     Index("delivery_order", "endpoint", "order_key", "seq"),
 )
 
-attempt = Table(
-    "attempt",
-    metadata,
-    Column("delivery", String(120), primary_key=True),
-    Column("number", Integer, primary_key=True),
-    Column("at", UTC, nullable=False),
-    Column("known", String(16), nullable=False),
-    Column("evidence", Text, nullable=False),
-)
-
 reference = Table(
     "reference",
     metadata,
@@ -216,14 +206,4 @@ counter = Table(
     metadata,
     Column("name", String(64), primary_key=True),
     Column("value", Integer, nullable=False),
-)
-
-channel = Table(
-    "channel",
-    metadata,
-    Column("endpoint", String(64), primary_key=True),
-    Column("state", String(16), nullable=False),  # up, open (breaker), held
-    Column("reason", Text, nullable=False, default=""),
-    Column("failures", Integer, nullable=False, default=0),
-    Column("next_at", UTC),
 )

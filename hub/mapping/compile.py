@@ -6,7 +6,7 @@ A mapping file says `from` (one kind, or aliases with their kinds), `to`, and un
     path              BGM/1004, SG1/LOC[3227=11]/C517/3225, Manifest/Vessel/Name, ../Party, call:BGM/1225
     =literal          the text itself
     $name             a value of the context: reference, now, sender, recipient, port, zone, case
-    {from: path, as: function, map: table, default: leaf, cut: n}
+    {from: path, as: function, map: table, unknown: keep, default: leaf, cut: n}
     {first: [leaf, …], default: leaf}     {join: [leaf, …], with: " "}     {count: path}
 
 and every branch may say `each: path` (once for each found) and `when: path`, `when: path = 'x'` or `path != 'x'`.

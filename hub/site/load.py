@@ -34,7 +34,7 @@ def load(folder: Path, register: Register | None = None, signer: Signer | None =
             sources[system.system] = declared
             files.append(path)
         except DeclarationError as fault:
-            findings.extend(fault.findings)  # type: ignore[arg-type]
+            findings.extend(fault.findings)
     directories = Directories(folder / "schemas" / "edifact")
     tables = _tables(folder, files)
     kinds = _kinds(folder, systems, sources, directories, findings)
@@ -43,6 +43,8 @@ def load(folder: Path, register: Register | None = None, signer: Signer | None =
     if rejects(findings):
         raise DeclarationError(f"{folder}: {len(findings)} mistakes", tuple(findings))
     empty = Register() if register is None else register
+    by_unh = {(u.rule.type, u.rule.release): u for u in kinds.values() if u.rule.format == "edifact"}
+    by_root = {f"{{{u.schema.namespace}}}{u.rule.root}": u for u in kinds.values() if u.schema}
     return Site(
         folder,
         routes,
@@ -54,7 +56,8 @@ def load(folder: Path, register: Register | None = None, signer: Signer | None =
         empty,
         signer,
         fingerprint(files),
-        tuple(findings),
+        by_unh,
+        by_root,
     )
 
 
@@ -146,7 +149,7 @@ def _mappings(
             place = read(path).place(("from",))
             findings.append(Finding("site.unknown_name", place, str(unknown), near(str(unknown), kinds)))
         except DeclarationError as fault:
-            findings.extend(fault.findings)  # type: ignore[arg-type]
+            findings.extend(fault.findings)
     return made
 
 
@@ -216,8 +219,3 @@ def _case(
             if kind not in {target for _, target in mappings}:
                 findings.append(source.finding("site.no_mapping", ("case", "stages", name), name, kind))
     return findings
-
-
-def lint(site: Site) -> tuple[Finding, ...]:
-    """What is worth knowing about a site that can run: its warnings."""
-    return site.warnings

@@ -80,22 +80,12 @@ class Site:
     register: Register
     signer: Signer | None
     fingerprint: str
-    warnings: tuple[Finding, ...] = ()
+    edifact: dict[tuple[str, str], Usage]  # kinds by what UNH says
+    xml: dict[str, Usage]  # kinds by their root element
 
     @property
     def parties(self) -> dict[str, Party]:
         return self.routes.parties
-
-    @property
-    def edifact(self) -> dict[tuple[str, str], Usage]:
-        """Kinds by what UNH says."""
-        return {(u.rule.type, u.rule.release): u for u in self.kinds.values() if u.rule.format == "edifact"}
-
-    @property
-    def xml(self) -> dict[str, Usage]:
-        """Kinds by their root element."""
-        found = (u for u in self.kinds.values() if u.schema is not None)
-        return {f"{{{u.schema.namespace}}}{u.rule.root}": u for u in found if u.schema is not None}
 
     def context(self, now: datetime, **more: str) -> dict[str, str]:
         """What every mapping may read as $name."""

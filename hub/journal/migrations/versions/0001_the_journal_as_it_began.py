@@ -11,15 +11,6 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
-        "attempt",
-        sa.Column("delivery", sa.String(length=120), nullable=False),
-        sa.Column("number", sa.Integer(), nullable=False),
-        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("known", sa.String(length=16), nullable=False),
-        sa.Column("evidence", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("delivery", "number"),
-    )
-    op.create_table(
         "case_event",
         sa.Column("seq", sa.Integer(), autoincrement=True, nullable=False),
         sa.Column("case", sa.String(length=160), nullable=False),
@@ -33,15 +24,6 @@ def upgrade() -> None:
     with op.batch_alter_table("case_event", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_case_event_case"), ["case"], unique=False)
 
-    op.create_table(
-        "channel",
-        sa.Column("endpoint", sa.String(length=64), nullable=False),
-        sa.Column("state", sa.String(length=16), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("failures", sa.Integer(), nullable=False),
-        sa.Column("next_at", sa.DateTime(timezone=True), nullable=True),
-        sa.PrimaryKeyConstraint("endpoint"),
-    )
     op.create_table(
         "counter",
         sa.Column("name", sa.String(length=64), nullable=False),
