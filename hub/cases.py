@@ -1,4 +1,5 @@
-"""Step 9: what has happened in a case decides which stages are reached. A pure fold over its events.
+"""Step 9: what has happened in a case decides which stages are reached (`fold` and `reached`, pure), and a stage that
+is reached makes and sends what its declaration says (`advance_one`).
 
 A stage is reached once for each set of messages that fulfils it; an amended message is a new set, so the stage is
 reached again, the case makes its document anew, and only answers to that newest document count.
@@ -6,11 +7,29 @@ reached again, the case makes its document anew, and only answers to that newest
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+from lxml import etree
+from sqlalchemy import select
+
+from hub import delivery, routing
+from hub.edifact import reader, structure
+from hub.edifact.model import RawMessage
+from hub.errors import JournalError
+from hub.finding import Finding, rejects
+from hub.journal import tables as t
+from hub.journal.changes import Outcome
+from hub.journal.journal import Journal
+from hub.journal.numbers import Numbers
+from hub.message import MessageState
+from hub.routing import Leg
 from hub.site.model import CaseRule
+from hub.site.site import Site
+from hub.xml import gate
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +75,236 @@ def _one(standing: Standing, name: str) -> str:
     if " " in name:
         return standing.subject if (name, standing.subject) in standing.verdicts else ""
     return standing.messages.get(name, "")
+
+
+# ---- what a reached stage makes and sends
+
+
+def advance_one(site: Site, journal: Journal, numbers: Numbers, id: str, now: datetime) -> Outcome:
+    """Stages that the case's events have reached, what they make and send."""
+    outcome = Outcome()
+    row = journal.row(select(t.case).where(t.case.c.id == id))
+    if row is None:
+        raise JournalError(f"no case {id}")
+    rule = site.systems[row["system"]].case
+    if rule is None:
+        raise JournalError(f"system {row['system']} has no cases")
+    e = t.case_event
+    events = journal.rows(select(e).where(e.c.case == id).order_by(e.c.seq))
+    stages: dict[str, Any] = dict(row["stages"])
+    values: dict[str, Any] = {"holder": None}
+    standing = fold(events, _subject(journal, id, stages))
+    for name, by in reached(rule, standing, stages):
+        stage = rule.stages[name]
+        stages[name] = {"at": now.isoformat(), "by": by}
+        outcome.event(id, f"stage {name}", by=by)
+        made = f"C{hashlib.sha256(f'{id}/{name}/{by}'.encode()).hexdigest()[:16].upper()}"
+        if stage.make:
+            _make(site, journal, numbers, outcome, row, stage.make, made, standing.messages, now)
+            stages[name]["made"] = made
+        if stage.send:
+            record = case_record(site, journal, row, name, standing, now)
+            _send(site, journal, numbers, outcome, row, stage.send, made, record, standing, now)
+        if stage.closes:
+            values |= {"state": "closed", "outcome": name, "closed_at": now}
+        elif row["state"] == "closed":
+            values |= {"state": "open", "outcome": "", "closed_at": None}
+    outcome.move("port_case", id, (), stages=stages, **values)
+    return outcome
+
+
+def _subject(journal: Journal, case: str, stages: dict[str, Any]) -> str:
+    """The newest message that parties were asked about: the one the case made last, else the last one routed."""
+    made = [stage["made"] for stage in stages.values() if "made" in stage]
+    if made:
+        return str(made[-1])
+    m, d = t.message, t.delivery
+    asked = (
+        select(m.c.id).join(d, d.c.message == m.c.id).where(m.c.case == case, m.c.interchange != "", d.c.awaits != "")
+    )
+    newest = journal.row(asked.order_by(d.c.seq.desc()))
+    return str(newest["id"]) if newest else ""
+
+
+def _nodes(site: Site, journal: Journal, messages: dict[str, str]) -> dict[str, Any]:
+    """The case's newest messages, read again from their bytes."""
+    nodes: dict[str, Any] = {}
+    for kind, id in messages.items():
+        row = journal.row(select(t.message).where(t.message.c.id == id))
+        if row is None:
+            continue
+        sha = row["canonical"] if row["canonical_kind"] == kind else row["payload"]
+        nodes[kind] = reread(site, kind, journal.payload(sha))
+    return nodes
+
+
+def reread(site: Site, kind: str, data: bytes) -> Any:
+    """The node of a message that was checked before."""
+    usage = site.kinds[kind]
+    if usage.rule.format == "xml":
+        return gate.parse(data)[0]
+    raw = next(part for part in reader.read([ENVELOPE + data + b"UNZ+1+0'"]) if isinstance(part, RawMessage))
+    if usage.spec is None:
+        raise JournalError(f"{kind} has no structure")
+    return structure.build(raw, usage.spec)[0]
+
+
+ENVELOPE = b"UNB+UNOC:3+A+B+000101:0000+0'"
+"""Messages are kept from UNH to UNT; to be read again they are put into an envelope of their own."""
+
+
+def _make(
+    site: Site,
+    journal: Journal,
+    numbers: Numbers,
+    outcome: Outcome,
+    case: Any,
+    kind: str,
+    id: str,
+    messages: dict[str, str],
+    now: datetime,
+) -> None:
+    """The case makes a document from its messages; it is routed like any other."""
+    nodes = _nodes(site, journal, messages)
+    usage = site.kinds[kind]
+    found = site.mapping_into(kind, set(nodes))
+    node, findings = None, [Finding("routing.no_mapping", found=", ".join(nodes), expected=kind)]
+    if found is not None:
+        sources = {alias: nodes[name] for alias, name in found[1].sources.items()}
+        node, findings = found[1].apply(sources, site.context(now, case=case["id"]))
+    data = b""
+    if node is not None and not rejects(findings):
+        data, wrong = usage.write(node)
+        findings = [*findings, *wrong]
+    bad = node is None or rejects(findings)
+    keys = {} if bad else {name: usage.value(node, path) for name, path in usage.rule.keys.items()}
+    older = _older(journal, case["id"], kind)
+    outcome.add(
+        "message",
+        id=id,
+        interchange="",
+        kind=kind,
+        system=case["system"],
+        sender=case["sender"],
+        reference=case["id"],
+        keys=keys,
+        document=case["id"],
+        function="amendment" if older else "original",
+        payload=outcome.keep(data),
+        canonical_kind="",
+        canonical="",
+        state=MessageState.HELD if bad else MessageState.ROUTED,
+        reason="; ".join(f"{f.code} {f.found} {f.expected}" for f in findings)[:500],
+        supersedes=older,
+        case=case["id"],
+        at=now,
+    )
+    outcome.event(id, "held" if bad else "made", kind=kind, case=case["id"])
+    if bad:
+        return
+    if older:
+        outcome.move("message", older, (), superseded_by=id)
+        outcome.event(older, "superseded", by=id)
+    source = delivery.Source(id, {kind: node}, {kind: data}, case["sender"], tuple(keys.items()), case["id"], "")
+    for leg in routing.plan(site, [kind], case["sender"], False, routing.holders(journal, older)):
+        delivery.prepare(site, outcome, source, leg, numbers.next(), now)
+
+
+def _older(journal: Journal, case: str, kind: str) -> str:
+    m = t.message
+    query = select(m.c.id).where(m.c.case == case, m.c.kind == kind, m.c.interchange == "", m.c.superseded_by == "")
+    found = journal.row(query)
+    return str(found["id"]) if found else ""
+
+
+def _send(
+    site: Site,
+    journal: Journal,
+    numbers: Numbers,
+    outcome: Outcome,
+    case: Any,
+    send: Any,
+    id: str,
+    record: Any,
+    standing: Standing,
+    now: datetime,
+) -> None:
+    """A finished stage tells somebody, usually the sender."""
+    data = etree.tostring(record, encoding="UTF-8", xml_declaration=True)
+    party = case["sender"] if send.to == "sender" else send.to
+    name = _first_name(journal, standing)
+    outcome.add(
+        "message",
+        id=f"{id}S",
+        interchange="",
+        kind="case-record",
+        system=case["system"],
+        sender=case["sender"],
+        reference=case["id"],
+        keys={},
+        document="",
+        function="original",
+        payload=outcome.keep(data),
+        canonical_kind="",
+        canonical="",
+        state=MessageState.ROUTED,
+        case=case["id"],
+        at=now,
+    )
+    nodes = {"case-record": record}
+    source = delivery.Source(f"{id}S", nodes, {}, case["sender"], (), case["id"] + "/reply", name)
+    delivery.prepare(site, outcome, source, Leg(party, send.kind, None), numbers.next(), now)
+
+
+def _first_name(journal: Journal, standing: Standing) -> str:
+    """The name of the file that opened the case: answers are named after it."""
+    for id in standing.messages.values():
+        i = t.interchange
+        row = journal.row(select(i.c.name).where(i.c.id == id.rsplit(".", 1)[0]))
+        if row is not None:
+            return str(row["name"])
+    return ""
+
+
+CASE = "urn:eport:case:1"
+
+
+def case_record(site: Site, journal: Journal, case: Any, stage: str, standing: Standing, now: datetime) -> Any:
+    """The case as a document (schemas/case-record.xsd): what the messages of a finished stage are mapped from."""
+    spaces: Any = {None: CASE}
+    root = etree.Element(f"{{{CASE}}}CaseRecord", nsmap=spaces)
+
+    def put(parent: Any, tag: str, value: str, **attributes: str) -> Any:
+        node = etree.SubElement(parent, f"{{{CASE}}}{tag}", attributes)
+        node.text = value
+        return node
+
+    rule = site.systems[case["system"]].case
+    put(root, "System", case["system"])
+    for name, value in zip(rule.key if rule else [], case["id"].split("/")[2:], strict=False):
+        put(root, "Key", value, name=name)
+    put(root, "Case", case["id"].replace("/", ":"))
+    put(root, "Stage", stage)
+    refused = any(verdict.endswith(" refused") for verdict, about in standing.verdicts if about == standing.subject)
+    put(root, "Verdict", "refused" if refused else "accepted")
+    put(root, "At", now.isoformat(timespec="seconds"))
+    put(root, "Sender", case["sender"])
+    put(root, "Reference", case["id"].rsplit("/", 1)[-1])
+    put(root, "Original", case["id"].rsplit("/", 1)[-1])
+    for (verdict, about), message in standing.verdicts.items():
+        if about == standing.subject:
+            party, said = verdict.split(" ")
+            answer = etree.SubElement(root, f"{{{CASE}}}Answer")
+            receipt = journal.row(select(t.receipt).where(t.receipt.c.message == message))
+            asked = journal.row(select(t.message.c.kind).where(t.message.c.id == message))
+            put(answer, "Party", party)
+            put(answer, "Kind", asked["kind"] if asked else "")
+            put(answer, "Verdict", said)
+            put(answer, "At", (receipt["at"] if receipt else now).isoformat(timespec="seconds"))
+            if receipt and receipt["number"]:
+                put(answer, "Number", receipt["number"])
+            for code, words in receipt["reasons"] if receipt else []:
+                reason = etree.SubElement(answer, f"{{{CASE}}}Reason")
+                put(reason, "Code", code)
+                put(reason, "Text", words)
+    return root

@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from sqlalchemy import select
+
+from hub.journal import tables as t
+from hub.journal.journal import Journal
+from hub.message import DeliveryState
 from hub.site.model import Owed
 from hub.site.site import Site
 
@@ -35,3 +40,12 @@ def plan(site: Site, kinds: Iterable[str], sender: str, test: bool, holders: Ite
     for leg in holders:
         legs.setdefault((leg.party, leg.kind), leg)
     return list(legs.values())
+
+
+def holders(journal: Journal, superseded: str) -> list[Leg]:
+    """Whoever was sent an earlier version gets the amendment, whatever the routes say today."""
+    if not superseded:
+        return []
+    d = t.delivery
+    query = select(d.c.party, d.c.kind).where(d.c.message == superseded, d.c.state != DeliveryState.CANCELLED)
+    return [Leg(row["party"], row["kind"], None) for row in journal.rows(query)]

@@ -18,6 +18,7 @@ from hub import delivery, intake, journey
 from hub.contract import Ground, Inlet, Outlet
 from hub.errors import Unreachable
 from hub.journal.journal import Journal
+from hub.journal.numbers import Numbers
 from hub.site.site import Site
 
 ROLES = ("gate", "worker", "courier", "clock")
@@ -79,7 +80,7 @@ def run(role: str, site: Site, journal: Journal, ground: Ground, stop: threading
         sources = inlets(site, ground)
         loop(stop, lambda: gate_round(site, journal, sources, now()))
     elif role == "worker":
-        numbers = journey.Numbers(journal)
+        numbers = Numbers(journal)
         loop(stop, lambda: journey.work(site, journal, numbers, now()))
     elif role == "clock":
         loop(stop, lambda: journey.tick(journal, now()), idle=1.0)

@@ -61,3 +61,11 @@ class Outcome:
 
     def event(self, subject: str, what: str, **detail: Any) -> None:
         self.changes.append(Happened(subject, what, detail))
+
+    def touches(self, table: str, id: str) -> bool:
+        """True when this outcome already adds or moves that row."""
+        return any(
+            (isinstance(c, Add) and c.table == table and c.row.get("id") == id)
+            or (isinstance(c, Move) and c.table == table and c.id == id)
+            for c in self.changes
+        )

@@ -18,6 +18,7 @@ from hub.identity.keys import Signer, load_certificates, parse_key
 from hub.identity.register import Register
 from hub.identity.xmldsig import sign
 from hub.journal.journal import Journal
+from hub.journal.numbers import Numbers
 from hub.journal.schema import upgrade
 from hub.site.load import load
 
@@ -50,7 +51,7 @@ class Port:
         ground = Ground(folder, folder / "spool")
         self.inlets = roles.inlets(self.site, ground)
         self.outlets = {name: roles.outlet(self.site, name, ground) for name in self.site.routes.endpoints}
-        self.numbers = journey.Numbers(self.journal)
+        self.numbers = Numbers(self.journal)
 
     def _signer(self, party: str) -> Signer:
         issued = self.authority.issue(party, START - timedelta(days=1))
