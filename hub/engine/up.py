@@ -1,14 +1,14 @@
-"""`eport up`: every role of one port in one process, one thread each and one more per endpoint, until told to stop."""
+"""Every role of one port in one process: one thread each, and one more per endpoint, until told to stop."""
 
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import adapters
-from hub.contract import Door, DoorEndpoint, Ground
+from hub.contract import Door, DoorEndpoint, Ground, closing
 from hub.engine import roles
 from hub.identity.ca import Authority
 from hub.identity.keys import Signer, load_certificates, load_key
@@ -17,6 +17,24 @@ from hub.journal.journal import Journal
 from hub.journal.schema import upgrade
 from hub.site.load import load
 from hub.site.site import Site
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A hub at work."""
+
+    doors: list[Door]
+    journal: Journal
+    stop: threading.Event
+    threads: list[threading.Thread]
+
+    def close(self) -> None:
+        """Shut the doors, let every role end its round, then close the journal."""
+        closing(self.doors)
+        self.stop.set()
+        for thread in self.threads:
+            thread.join()
+        self.journal.close()
 
 
 def identity(site: Site, folder: Path) -> Site:
@@ -50,16 +68,17 @@ def doors(site: Site, ground: Ground) -> list[Door]:
     return opened
 
 
-def up(folder: Path, stop: threading.Event, site: Site | None = None) -> list[Door]:
-    """Start everything and return the doors; the threads end soon after `stop` is set.
-
-    Raises DeclarationError before anything was started when the site cannot run."""
-    site = identity(site or load(folder), folder)
+def up(folder: Path) -> Running:
+    """Start everything. Raises DeclarationError before anything was started when the site cannot run."""
+    site = identity(load(folder), folder)
     ground = Ground(folder, folder / "spool")
     journal = Journal(folder / "spool", "up")
     upgrade(journal.engine)
     journal.take_back(lambda name: False)  # one process is the whole hub: whoever held a claim is dead
+    stop = threading.Event()
+    work = (site, journal, ground, stop)
+    threads = [threading.Thread(target=roles.run, args=(role, *work), name=role, daemon=True) for role in roles.ROLES]
     opened = doors(site, ground)
-    for role in roles.ROLES:
-        threading.Thread(target=roles.run, args=(role, site, journal, ground, stop), name=role, daemon=True).start()
-    return opened
+    for thread in threads:
+        thread.start()
+    return Running(opened, journal, stop, threads)

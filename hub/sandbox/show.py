@@ -29,7 +29,6 @@ from hub.journal.journal import Journal
 
 VESSEL, MANIFEST = "urn:eport:vessel:agency-answer:1", "urn:eport:manifest:customs-answer:1"
 AGENCIES = ("CUSTOMS", "INSPECTION", "MARITIME", "BORDER")
-HOMES = ("bohai", "tjline", "terminal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,14 +143,14 @@ def play(source: Path, patience: float = 60) -> list[dict[str, str]]:
 
     folder = Path(tempfile.mkdtemp(prefix="eport-demo-"))
     keys = {party: new_key() for party in ("bohai", "tjline")}
-    stop = threading.Event()
     signers = stage(source, folder, keys)
-    opened = up(folder, stop)
-    Agencies(folder / "spool" / "boxes", signers, stop).start()
+    hub = up(folder)
+    agencies = Agencies(folder / "spool" / "boxes", signers, hub.stop)
+    agencies.start()
     journal = Journal(folder / "spool", "watcher")
     try:
         for act in SCENARIO:
-            transport = paramiko.Transport(opened[0].address)
+            transport = paramiko.Transport(hub.doors[0].address)
             transport.connect(username=act.party, pkey=keys[act.party])
             sftp = paramiko.SFTPClient.from_transport(transport)
             if sftp is not None:
@@ -161,9 +160,8 @@ def play(source: Path, patience: float = 60) -> list[dict[str, str]]:
             _wait(journal, act, patience)
         return [_row(fates(journal), act) for act in SCENARIO]
     finally:
-        stop.set()
-        time.sleep(0.5)
-        closing([*opened, journal])
+        closing([hub, journal])
+        agencies.join()
         shutil.rmtree(folder, ignore_errors=True)
 
 

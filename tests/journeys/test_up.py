@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import io
 import shutil
-import threading
 import time
 from pathlib import Path
 
 import paramiko
 from paramiko import Ed25519Key
 
-from hub.contract import closing
 from hub.engine.up import up
 
 ROOT = Path(__file__).parents[2]
@@ -53,9 +51,8 @@ def test_a_file_over_sftp_is_answered_and_delivered(tmp_path: Path) -> None:
     for party in ("bohai", "terminal"):
         for way in ("outbound", "inbound", "error"):
             (tmp_path / "spool" / "boxes" / party / way).mkdir(parents=True)
-    stop = threading.Event()
-    opened = up(tmp_path, stop)
-    transport = paramiko.Transport(opened[0].address)
+    hub = up(tmp_path)
+    transport = paramiko.Transport(hub.doors[0].address)
     try:
         transport.connect(username="tjline", pkey=mine)
         sftp = paramiko.SFTPClient.from_transport(transport)
@@ -67,9 +64,6 @@ def test_a_file_over_sftp_is_answered_and_delivered(tmp_path: Path) -> None:
         customs = tmp_path / "spool" / "boxes" / "customs" / "in"
         assert len(wait_for(lambda: [p.name for p in customs.iterdir() if not p.name.startswith(".")])) == 1
     finally:
-        stop.set()
         transport.close()
-        closing(opened)
-        for thread in threading.enumerate():
-            if thread.name in ("gate", "worker", "courier", "clock") or thread.name.startswith("courier-"):
-                thread.join(10)
+        hub.close()
+    assert not any(thread.is_alive() for thread in hub.threads)
