@@ -17,8 +17,6 @@ from lxml import etree
 from sqlalchemy import select
 
 from hub import delivery, routing
-from hub.edifact import reader, structure
-from hub.edifact.model import RawMessage
 from hub.errors import JournalError
 from hub.finding import Finding, rejects
 from hub.journal import tables as t
@@ -26,10 +24,10 @@ from hub.journal.changes import Outcome
 from hub.journal.journal import Journal
 from hub.journal.numbers import Numbers
 from hub.message import MessageState
+from hub.opening import reread
 from hub.routing import Leg
 from hub.site.model import CaseRule
 from hub.site.site import Site
-from hub.xml import gate
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +75,54 @@ def _one(standing: Standing, name: str) -> str:
     return standing.messages.get(name, "")
 
 
+def deadline(rule: CaseRule, opened_at: datetime, stages: Mapping[str, Any]) -> datetime | None:
+    """When the next stage that is not reached yet will be late; None when nothing is promised any more."""
+    closed = any(rule.stages[name].closes for name in stages)
+    due = [opened_at + s.within for name, s in rule.stages.items() if s.within and name not in stages]
+    return None if closed else min(due, default=None)
+
+
+def awaited(rule: CaseRule, standing: Standing, stages: Mapping[str, Any], opened_at: datetime, now: datetime) -> Late:
+    """The first stage that is late, and who has not said what it needs."""
+    for name, stage in rule.stages.items():
+        if stage.within and name not in stages and opened_at + stage.within <= now:
+            missing = [want.partition(" ")[0] for want in stage.on.all if not _one(standing, want)]
+            return Late(name, ", ".join(missing))
+    return Late("", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """A late stage and whose part is missing (parties, or kinds of messages)."""
+
+    stage: str
+    missing: str
+
+
+def tell(
+    site: Site,
+    journal: Journal,
+    outcome: Outcome,
+    case: str,
+    system: str,
+    sender: str,
+    kind: str,
+    id: str,
+    now: datetime,
+) -> None:
+    """Open the case or wake it: message `id` of `kind` has come."""
+    if not outcome.touches("port_case", case):
+        if journal.row(select(t.case.c.id).where(t.case.c.id == case)) is None:
+            rule = site.systems[system].case
+            due = deadline(rule, now, {}) if rule else None
+            row = {"id": case, "system": system, "sender": sender, "state": "open", "stages": {}, "version": 0}
+            outcome.add("port_case", **row, opened_at=now, due_at=due, ripe=True)
+            outcome.event(case, "opened", by=id)
+        else:
+            outcome.move("port_case", case, (), ripe=True)
+    outcome.add("case_event", case=case, at=now, what="message", name=kind, message=id, subject="")
+
+
 # ---- what a reached stage makes and sends
 
 
@@ -89,31 +135,38 @@ def advance_one(site: Site, journal: Journal, numbers: Numbers, id: str, now: da
     rule = site.systems[row["system"]].case
     if rule is None:
         raise JournalError(f"system {row['system']} has no cases")
-    e = t.case_event
-    events = journal.rows(select(e).where(e.c.case == id).order_by(e.c.seq))
     stages: dict[str, Any] = dict(row["stages"])
-    values: dict[str, Any] = {"holder": None}
-    standing = fold(events, _subject(journal, id, stages))
-    for name, by in reached(rule, standing, stages):
+    values: dict[str, Any] = {"holder": None, "tries": 0}
+    stand = standing(journal, row)
+    for name, by in reached(rule, stand, stages):
         stage = rule.stages[name]
         stages[name] = {"at": now.isoformat(), "by": by}
         outcome.event(id, f"stage {name}", by=by)
         made = f"C{hashlib.sha256(f'{id}/{name}/{by}'.encode()).hexdigest()[:16].upper()}"
         if stage.make:
-            _make(site, journal, numbers, outcome, row, stage.make, made, standing.messages, now)
+            _make(site, journal, numbers, outcome, row, stage.make, made, stand.messages, now)
             stages[name]["made"] = made
         if stage.send:
-            record = case_record(site, journal, row, name, standing, now)
-            _send(site, journal, numbers, outcome, row, stage.send, made, record, standing, now)
+            record = case_record(site, journal, row, name, stand, now)
+            _send(site, journal, numbers, outcome, row, stage.send, made, record, stand, now)
         if stage.closes:
             values |= {"state": "closed", "outcome": name, "closed_at": now}
         elif row["state"] == "closed":
             values |= {"state": "open", "outcome": "", "closed_at": None}
-    outcome.move("port_case", id, (), stages=stages, **values)
+    outcome.move("port_case", id, (), stages=stages, due_at=deadline(rule, row["opened_at"], stages), **values)
+    if len(stages) > len(row["stages"]):
+        outcome.rest(id)  # if a stage is late still, the clock finds it again
     return outcome
 
 
-def _subject(journal: Journal, case: str, stages: dict[str, Any]) -> str:
+def standing(journal: Journal, row: Any) -> Standing:
+    """Where a case stands now, from its events."""
+    e = t.case_event
+    events = journal.rows(select(e).where(e.c.case == row["id"]).order_by(e.c.seq))
+    return fold(events, _subject(journal, row["id"], row["stages"]))
+
+
+def _subject(journal: Journal, case: str, stages: Mapping[str, Any]) -> str:
     """The newest message that parties were asked about: the one the case made last, else the last one routed."""
     made = [stage["made"] for stage in stages.values() if "made" in stage]
     if made:
@@ -126,6 +179,16 @@ def _subject(journal: Journal, case: str, stages: dict[str, Any]) -> str:
     return str(newest["id"]) if newest else ""
 
 
+def source_of(site: Site, journal: Journal, row: Any, order_key: str) -> delivery.Source:
+    """What deliveries of a message that was checked before are mapped from."""
+    kinds = [(row["kind"], row["payload"]), (row["canonical_kind"], row["canonical"])]
+    data = {kind: journal.payload(sha) for kind, sha in kinds if kind and sha}
+    nodes = {kind: reread(site.kinds[kind], raw, row["frame"], row["charset"]) for kind, raw in data.items()}
+    own = {kind: raw for kind, raw in data.items() if site.kinds[kind].rule.format == "xml"}
+    keys = tuple((name, str(value)) for name, value in row["keys"].items())
+    return delivery.Source(row["id"], nodes, own, row["sender"], keys, order_key)
+
+
 def _nodes(site: Site, journal: Journal, messages: dict[str, str]) -> dict[str, Any]:
     """The case's newest messages, read again from their bytes."""
     nodes: dict[str, Any] = {}
@@ -134,23 +197,8 @@ def _nodes(site: Site, journal: Journal, messages: dict[str, str]) -> dict[str, 
         if row is None:
             continue
         sha = row["canonical"] if row["canonical_kind"] == kind else row["payload"]
-        nodes[kind] = reread(site, kind, journal.payload(sha))
+        nodes[kind] = reread(site.kinds[kind], journal.payload(sha), row["frame"], row["charset"])
     return nodes
-
-
-def reread(site: Site, kind: str, data: bytes) -> Any:
-    """The node of a message that was checked before."""
-    usage = site.kinds[kind]
-    if usage.rule.format == "xml":
-        return gate.parse(data)[0]
-    raw = next(part for part in reader.read([ENVELOPE + data + b"UNZ+1+0'"]) if isinstance(part, RawMessage))
-    if usage.spec is None:
-        raise JournalError(f"{kind} has no structure")
-    return structure.build(raw, usage.spec)[0]
-
-
-ENVELOPE = b"UNB+UNOC:3+A+B+000101:0000+0'"
-"""Messages are kept from UNH to UNT; to be read again they are put into an envelope of their own."""
 
 
 def _make(
@@ -179,6 +227,7 @@ def _make(
     bad = node is None or rejects(findings)
     keys = {} if bad else {name: usage.value(node, path) for name, path in usage.rule.keys.items()}
     older = _older(journal, case["id"], kind)
+    why = "; ".join(f"{f.code} {f.found} {f.expected}" for f in findings)[:500]
     outcome.add(
         "message",
         id=id,
@@ -194,16 +243,17 @@ def _make(
         canonical_kind="",
         canonical="",
         state=MessageState.HELD if bad else MessageState.ROUTED,
-        reason="; ".join(f"{f.code} {f.found} {f.expected}" for f in findings)[:500],
+        reason=why,
         supersedes=older,
         case=case["id"],
         at=now,
     )
     outcome.event(id, "held" if bad else "made", kind=kind, case=case["id"])
     if bad:
+        outcome.wait("message", id, "case.not_made", now + site.routes.attention, why)
         return
     if older:
-        outcome.move("message", older, (), superseded_by=id)
+        outcome.move("message", older, (), given={"superseded_by": ""}, superseded_by=id)
         outcome.event(older, "superseded", by=id)
     source = delivery.Source(id, {kind: node}, {kind: data}, case["sender"], tuple(keys.items()), case["id"], "")
     for leg in routing.plan(site, [kind], case["sender"], False, routing.holders(journal, older)):

@@ -49,6 +49,12 @@ def contrl_code(finding: Finding) -> str | None:
     return code
 
 
+def acts(code: str) -> str:
+    """Who has to do something about this finding: sender, hub, agency, integrator or operator."""
+    who: str = catalogue()["finding"][code]["acts"]
+    return who
+
+
 def where(finding: Finding) -> str:
     """The place in one short line that a person can follow, the same in both languages."""
     place = finding.place

@@ -5,6 +5,7 @@ EportError
 ├── IdentityError        a key or certificate is missing, expired, revoked or not the registered one
 ├── JournalError         the journal refuses or cannot keep its promise
 │   └── Stale            what the step read has changed meanwhile; read again and repeat
+├── Impossible           a person asks for what cannot be done in the state that a thing is in
 └── AdapterError         a transport failed; the subclass says what is known of the outcome
     ├── Unreachable      surely not done: try again later
     ├── OutcomeUnknown   may or may not be done: only evidence decides
@@ -39,6 +40,10 @@ class JournalError(EportError):
 
 class Stale(JournalError):
     """What the step read has changed meanwhile. Nothing was written; read again and repeat."""
+
+
+class Impossible(EportError):
+    """What a person asks for cannot be done in the state that the thing is in. Nothing was changed."""
 
 
 class AdapterError(EportError):

@@ -4,33 +4,38 @@
     1     gate     intake.accept       nothing; the source still holds it
     2     gate     intake.accept       the interchange; only then the source is settled
     3, 4  worker   opening.open        \\
-    5     worker   receipts.correlate   |  messages, deliveries, receipts, case events, replies:
-          worker   routing.plan         |  one commit for 3 to 6 and 8, for many interchanges at once
+    5     worker   documents.known      |
+          worker   receipts.correlate   |  messages, deliveries, receipts, case events, replies:
+          worker   routing.plan         |  one commit for 3 to 6, 8 and 10, for many interchanges at once
     6     worker   delivery.prepare     |
     8     worker   receipts.settle      |
     10    worker   replies.reply       /
-    7     courier  delivery.send       each attempt
+    7     courier  courier.send        each attempt
     9     worker   cases.advance_one   stages, and the messages that a finished stage sends
 
 A step never writes: it adds to an Outcome, and the journal commits the Outcome whole. A crash repeats a step, never
-half of one; a step whose facts have changed meanwhile (Stale) is done again.
+half of one; a step whose facts have changed meanwhile (Stale) is done again. The clock (hub.clock) files what has
+become late.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
 
-from hub import cases, delivery, opening, receipts, replies, routing
+from hub import cases, delivery, documents, opening, receipts, replies, routing
+from hub.documents import Standing
 from hub.errors import JournalError, Stale
 from hub.finding import Finding
 from hub.journal import tables as t
 from hub.journal.changes import Outcome
 from hub.journal.journal import Journal
 from hub.journal.numbers import Numbers
-from hub.message import DeliveryState, Interchange, InterchangeState, MessageState, ReceiptState
+from hub.message import DeliveryState, Interchange, InterchangeState, MessageState
 from hub.opening import Opened, OpenedMessage
 from hub.routing import Leg
 from hub.site.site import Site
@@ -40,30 +45,47 @@ POISON = 3
 """A worker that broke this often on the same interchange is not given it again."""
 
 
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What every step of a worker needs: the declarations, the memory, fresh references, and the time of this round."""
+
+    site: Site
+    journal: Journal
+    numbers: Numbers
+    now: datetime
+
+
 def work(site: Site, journal: Journal, numbers: Numbers, now: datetime) -> int:
-    """One round of a worker: open what was received, advance the cases that are ripe. How much was done."""
+    """One round of a worker: open what was received, take up what was released, advance ripe cases. How much."""
+    desk = Desk(site, journal, numbers, now)
     interchanges = journal.claim_interchanges(BATCH)
-    _commit_each(journal, interchanges, lambda one: open_one(site, journal, numbers, one, now), now)
+    _commit_each(desk, interchanges, lambda one: open_one(desk, one))
+    released = journal.in_state(t.message, (MessageState.RELEASED,), BATCH)
+    for row in released:
+        _commit_each(desk, [row["id"]], lambda one: take_up(desk, one, journal.count_try(t.message, one)))
+    remade = journal.in_state(t.delivery, (DeliveryState.RELEASED,), BATCH)
+    for row in remade:
+        _commit_each(desk, [row["id"]], lambda one: make_again(desk, one, journal.count_try(t.delivery, one)))
     ripe = journal.claim_cases(BATCH)
-    _commit_each(journal, ripe, lambda one: cases.advance_one(site, journal, numbers, one, now), now)
-    return len(interchanges) + len(ripe)
+    _commit_each(desk, ripe, lambda one: advance(desk, *one))
+    return len(interchanges) + len(released) + len(remade) + len(ripe)
 
 
-def _commit_each(journal: Journal, items: list[Any], step: Any, now: datetime) -> None:
+def _commit_each(desk: Desk, items: Sequence[Any], step: Callable[[Any], Outcome]) -> None:
     """All in one commit; one by one, read afresh, where they rely on each other or on what has changed."""
     if not items:
         return
     try:
-        journal.commit([step(item) for item in items], now)
+        desk.journal.commit([step(item) for item in items], desk.now)
     except Stale:
         for item in items:
-            _until_fresh(journal, item, step, now)
+            _until_fresh(desk, item, step)
 
 
-def _until_fresh(journal: Journal, item: Any, step: Any, now: datetime, tries: int = 20) -> None:
+def _until_fresh(desk: Desk, item: Any, step: Callable[[Any], Outcome], tries: int = 20) -> None:
     for _ in range(tries):
         try:
-            journal.commit([step(item)], now)
+            desk.journal.commit([step(item)], desk.now)
             return
         except Stale as last:
             fault = last
@@ -73,38 +95,40 @@ def _until_fresh(journal: Journal, item: Any, step: Any, now: datetime, tries: i
 # ---- steps 3 to 6, 8 and 10 for one interchange
 
 
-def open_one(site: Site, journal: Journal, numbers: Numbers, ix: Interchange, now: datetime) -> Outcome:
+def open_one(desk: Desk, ix: Interchange) -> Outcome:
     """Everything that follows from one interchange."""
     outcome = Outcome()
     if ix.tries > POISON:
-        _close(outcome, ix, InterchangeState.QUARANTINED, f"broke the worker {POISON} times")
+        _close(desk, outcome, ix, InterchangeState.QUARANTINED, "opening.poison", str(POISON))
         return outcome
-    data = journal.payload(ix.sha256)
-    opened = opening.open(site, ix, data, now)
-    if opened.reference and _seen_before(site, journal, numbers, outcome, ix, opened, now):
+    data = desk.journal.payload(ix.sha256)
+    opened = opening.open(desk.site, ix, data, desk.now)
+    if opened.reference and _seen_before(desk, outcome, ix, opened, data):
         return outcome
     if opened.reference and not opened.rejected:
         outcome.add("envelope", party=ix.party, reference=opened.reference, interchange=ix.id, sha256=ix.sha256)
-    results = [
-        _message(site, journal, numbers, outcome, ix, opened, index, message, now)
-        for index, message in enumerate(opened.messages, 1)
-    ]
-    accepted = any(results) or (not opened.rejected and not opened.messages)
-    _close(outcome, ix, InterchangeState.OPENED if accepted else InterchangeState.REJECTED, _why(opened))
-    replies.reply(site, numbers, outcome, ix, opened, data, now)
+    test = bool(opened.envelope and opened.envelope.test)
+    standings = [_enter(desk, outcome, ix, index, message, test) for index, message in enumerate(opened.messages, 1)]
+    rejected = opened.rejected or (standings and all(s.state is MessageState.REJECTED for s in standings))
+    _close(desk, outcome, ix, InterchangeState.REJECTED if rejected else InterchangeState.OPENED, _why(opened))
+    told = [_conflict(m, s) for m, s in zip(opened.messages, standings, strict=True) if s.code == documents.CONFLICT]
+    replies.reply(desk.site, desk.numbers, outcome, ix, opened, data, desk.now, told)
     return outcome
 
 
-def _close(outcome: Outcome, ix: Interchange, state: InterchangeState, reason: str = "", original: str = "") -> None:
-    outcome.move(
-        "interchange",
-        ix.id,
-        (InterchangeState.RECEIVED,),
-        state=state,
-        reason=reason,
-        original=original,
-        holder=None,
-    )
+def _conflict(message: OpenedMessage, standing: Standing) -> Finding:
+    place = opening.place_of(message)
+    return Finding(documents.CONFLICT, place, message.document, standing.about)
+
+
+def _close(
+    desk: Desk, outcome: Outcome, ix: Interchange, state: InterchangeState, code: str = "", about: str = ""
+) -> None:
+    reason, was = f"{code} {about}".strip(), (InterchangeState.RECEIVED,)
+    original = about if state in (InterchangeState.DUPLICATE, InterchangeState.CONFLICT) else ""
+    outcome.move("interchange", ix.id, was, state=state, reason=reason, original=original, holder=None)
+    if state in (InterchangeState.CONFLICT, InterchangeState.QUARANTINED):
+        outcome.wait("interchange", ix.id, code, desk.now + desk.site.routes.attention, about)
 
 
 def _why(opened: Opened) -> str:
@@ -112,152 +136,168 @@ def _why(opened: Opened) -> str:
     return "; ".join(dict.fromkeys(f"{f.code} {f.found}".strip() for f in errors if f.severity == "error"))[:500]
 
 
-def _seen_before(
-    site: Site,
-    journal: Journal,
-    numbers: Numbers,
-    outcome: Outcome,
-    ix: Interchange,
-    opened: Opened,
-    now: datetime,
-) -> bool:
+def _seen_before(desk: Desk, outcome: Outcome, ix: Interchange, opened: Opened, data: bytes) -> bool:
     """The same envelope again: same bytes get the stored receipts again, other bytes are a conflict."""
     e = t.envelope
-    seen = journal.row(select(e).where(e.c.party == ix.party, e.c.reference == opened.reference))
+    seen = desk.journal.row(select(e).where(e.c.party == ix.party, e.c.reference == opened.reference))
     if seen is None:
         return False
-    if seen["sha256"] != ix.sha256:
-        finding = Finding("opening.conflict", found=opened.reference, expected=seen["interchange"])
-        _close(
-            outcome,
-            ix,
-            InterchangeState.CONFLICT,
-            f"{finding.code} {seen['interchange']}",
-            seen["interchange"],
-        )
-        refused = Opened(opened.messages, (*opened.findings, finding), opened.envelope)
-        replies.reply(site, numbers, outcome, ix, refused, journal.payload(ix.sha256), now)
+    if seen["sha256"] == ix.sha256:
+        _close(desk, outcome, ix, InterchangeState.DUPLICATE, "", seen["interchange"])
+        replies.again(desk.site, desk.journal, outcome, ix, seen["interchange"], desk.now)
         return True
-    _close(outcome, ix, InterchangeState.DUPLICATE, f"the same as {seen['interchange']}", seen["interchange"])
-    replies.again(site, journal, outcome, ix, seen["interchange"], now)
+    finding = Finding("opening.conflict", found=opened.reference, expected=seen["interchange"])
+    _close(desk, outcome, ix, InterchangeState.CONFLICT, finding.code, seen["interchange"])
+    refused = replace(opened, findings=(*opened.findings, finding))
+    replies.reply(desk.site, desk.numbers, outcome, ix, refused, data, desk.now)
     return True
 
 
-def _message(
-    site: Site,
-    journal: Journal,
-    numbers: Numbers,
-    outcome: Outcome,
-    ix: Interchange,
-    opened: Opened,
-    index: int,
-    message: OpenedMessage,
-    now: datetime,
-) -> bool:
-    """One message of an interchange: rejected, duplicate, an answer, or routed. True unless it is rejected."""
+# ---- one message of an interchange
+
+
+def _enter(desk: Desk, outcome: Outcome, ix: Interchange, index: int, message: OpenedMessage, test: bool) -> Standing:
+    """A new message: its row, and what follows."""
     id = f"{ix.id}.{index}"
-    state, reason = MessageState.ROUTED, ""
-    case = _case_of(site, ix.party, message)
-    supersedes = ""
-    if message.rejected or message.usage is None:
-        state, reason = (
-            MessageState.REJECTED,
-            "; ".join(f"{f.code} {f.found}" for f in message.findings)[:500],
-        )
-    elif message.document:
-        state, reason, supersedes = _known_document(journal, outcome, ix, id, message)
-    answered: Any = None
-    receipt_state: ReceiptState | None = None
-    if state is MessageState.ROUTED and message.answer is not None:
-        answered = receipts.correlate(journal, ix.party, message.answer)
-        had = receipts.earlier(journal, answered["id"]) if answered else []
-        receipt_state = receipts.judge(answered, had, message.answer, now)
-        state = MessageState.DONE
-    test = bool(opened.envelope and opened.envelope.test)
-    legs: list[Leg] = []
-    if state is MessageState.ROUTED and message.usage is not None:
-        kinds = [k for k in (message.usage.name, message.usage.rule.becomes) if k]
-        legs = routing.plan(site, kinds, ix.party, test, routing.holders(journal, supersedes))
-        if not legs and not case:
-            state, reason = MessageState.HELD, "routing.no_route"
-    becomes = message.usage.rule.becomes if message.usage else ""
+    standing, legs = _judge(desk, outcome, ix.party, id, message, test)
+    usage = message.usage
     outcome.add(
         "message",
         id=id,
         interchange=ix.id,
-        kind=message.usage.name if message.usage else "",
-        system=message.usage.system if message.usage else "",
+        kind=usage.name if usage else "",
+        system=usage.system if usage else "",
         sender=ix.party,
         reference=message.reference,
         keys=dict(message.keys),
         document=message.document,
         function=message.function,
         payload=outcome.keep(message.data),
-        canonical_kind=becomes,
+        frame=message.frame,
+        charset=message.charset,
+        canonical_kind=usage.rule.becomes if usage else "",
         canonical=outcome.keep(message.canonical_data) if message.canonical_data else "",
-        state=state,
-        reason=reason,
-        supersedes=supersedes,
         test=test,
-        case=case if state is MessageState.ROUTED else "",
-        at=now,
+        at=desk.now,
+        **_columns(desk, ix.party, message, standing),
     )
-    outcome.event(id, str(state), kind=message.usage.name if message.usage else "", why=reason)
-    if receipt_state is not None and message.answer is not None:
-        _settle(journal, outcome, id, ix.party, answered, receipt_state, message, now)
-    if state is not MessageState.ROUTED:
-        return state is not MessageState.REJECTED
-    if supersedes:
-        outcome.move("message", supersedes, (), superseded_by=id)
-        outcome.event(supersedes, "superseded", by=id)
+    outcome.event(id, standing.state, kind=usage.name if usage else "", why=standing.reason)
+    _follow(desk, outcome, ix, id, message, standing, legs)
+    return standing
+
+
+def take_up(desk: Desk, id: str, tries: int) -> Outcome:
+    """A message that was released: read it again from its interchange, by today's declarations, and go on."""
+    outcome = Outcome()
+    if tries > POISON:
+        return _poisoned(desk, outcome, "message", id, MessageState.RELEASED, state=MessageState.HELD)
+    interchange, _, index = id.rpartition(".")
+    row = desk.journal.row(select(t.interchange).where(t.interchange.c.id == interchange))
+    if row is None:
+        raise JournalError(f"no interchange {interchange}")
+    ix = Interchange(**{name: row[name] for name in Interchange.__slots__})
+    opened = opening.open(desk.site, ix, desk.journal.payload(ix.sha256), desk.now)
+    message = opened.messages[int(index) - 1]
+    test = bool(opened.envelope and opened.envelope.test)
+    standing, legs = _judge(desk, outcome, ix.party, id, message, test)
+    columns = _columns(desk, ix.party, message, standing)
+    outcome.move("message", id, (MessageState.RELEASED,), **columns)
+    _follow(desk, outcome, ix, id, message, standing, legs)
+    return outcome
+
+
+def make_again(desk: Desk, id: str, tries: int) -> Outcome:
+    """A delivery that was released: map it again by today's declarations."""
+    outcome = Outcome()
+    if tries > POISON:
+        return _poisoned(desk, outcome, "delivery", id, DeliveryState.RELEASED, state=DeliveryState.HELD)
+    d, m = t.delivery, t.message
+    row = desk.journal.row(select(d).where(d.c.id == id))
+    asked = desk.journal.row(select(m).where(m.c.id == row["message"])) if row else None
+    if row is None or asked is None:
+        raise JournalError(f"no delivery {id}, or no message of it")
+    source = cases.source_of(desk.site, desk.journal, asked, row["order_key"])
+    delivery.again(desk.site, outcome, source, row, desk.numbers.next(), desk.now)
+    return outcome
+
+
+def advance(desk: Desk, id: str, tries: int) -> Outcome:
+    """A case with something new in it."""
+    if tries > POISON:
+        outcome = Outcome()
+        outcome.move("port_case", id, (), holder=None, tries=0)
+        outcome.wait("case", id, "opening.poison", desk.now + desk.site.routes.attention, str(POISON))
+        return outcome
+    return cases.advance_one(desk.site, desk.journal, desk.numbers, id, desk.now)
+
+
+def _poisoned(desk: Desk, outcome: Outcome, table: str, id: str, was: str, state: str) -> Outcome:
+    code = "opening.poison"
+    outcome.move(table, id, (was,), state=state, reason=f"{code} {POISON}", tries=0)
+    outcome.wait(table, id, code, desk.now + desk.site.routes.attention, str(POISON))
+    return outcome
+
+
+def _columns(desk: Desk, sender: str, message: OpenedMessage, standing: Standing) -> dict[str, Any]:
+    """The columns of a message's row that its standing decides."""
+    routed = standing.state is MessageState.ROUTED
+    return {
+        "state": standing.state,
+        "reason": standing.reason,
+        "supersedes": standing.supersedes,
+        "case": documents.case_of(desk.site, sender, message) if routed else "",
+    }
+
+
+def _judge(
+    desk: Desk, outcome: Outcome, sender: str, id: str, message: OpenedMessage, test: bool
+) -> tuple[Standing, list[Leg]]:
+    """Where a message stands and who gets it: rejected, an answer, a duplicate, held, or routed."""
+    if message.rejected or message.usage is None:
+        wrong = "; ".join(f"{f.code} {f.found}" for f in message.findings)[:500]
+        return Standing(MessageState.REJECTED, about=wrong), []
+    if message.answer is not None:
+        return Standing(MessageState.DONE), []
+    standing = Standing()
+    if message.document:
+        standing = documents.known(desk.journal, outcome, sender, id, message)
+    if standing.state is not MessageState.ROUTED:
+        return standing, []
+    kinds = [kind for kind in (message.usage.name, message.usage.rule.becomes) if kind]
+    holders = routing.holders(desk.journal, standing.supersedes)
+    legs = routing.plan(desk.site, kinds, sender, test, holders)
+    if not legs and not documents.case_of(desk.site, sender, message):
+        return Standing(MessageState.HELD, documents.NO_ROUTE, message.usage.name), []
+    return standing, legs
+
+
+def _follow(
+    desk: Desk,
+    outcome: Outcome,
+    ix: Interchange,
+    id: str,
+    message: OpenedMessage,
+    standing: Standing,
+    legs: Sequence[Leg],
+) -> None:
+    """What follows from where a message stands: deliveries, a wake-up of its case, a settled receipt, or waiting."""
+    if standing.state is MessageState.HELD:
+        outcome.wait("message", id, standing.code, desk.now + desk.site.routes.attention, standing.about)
+    if standing.state is MessageState.DONE:
+        receipts.take(desk.site, desk.journal, outcome, id, ix.party, message, desk.now)
+    if standing.state is not MessageState.ROUTED or message.usage is None:
+        return
+    if standing.supersedes:
+        unchanged = {"superseded_by": ""}
+        outcome.move("message", standing.supersedes, (), given=unchanged, superseded_by=id)
+        outcome.event(standing.supersedes, "superseded", by=id)
     source = _source(ix, id, message)
     for leg in legs:
-        delivery.prepare(site, outcome, source, leg, numbers.next(), now)
-    if case and message.usage is not None:
-        _tell_case(journal, outcome, case, message.usage.system, ix.party, becomes or message.usage.name, id, now)
-    return True
-
-
-def _case_of(site: Site, sender: str, message: OpenedMessage) -> str:
-    """The id of the case that this message belongs to, or ""."""
-    if message.usage is None or message.rejected:
-        return ""
-    rule = site.systems[message.usage.system].case
-    keys = dict(message.keys)
-    if rule is None or message.usage.rule.answers or not all(keys.get(name) for name in rule.key):
-        return ""
-    return "/".join([message.usage.system, sender, *(keys[name] for name in rule.key)])
-
-
-def _known_document(
-    journal: Journal, outcome: Outcome, ix: Interchange, id: str, message: OpenedMessage
-) -> tuple[MessageState, str, str]:
-    """(state, reason, the message it supersedes) by the business number, for ever."""
-    kind = message.usage.name if message.usage else ""
-    version = "" if message.function == "original" else f"/{message.function}/{message.content}"
-    key = f"{kind}/{message.document}{version}"
-    d, m = t.document, t.message
-    seen = journal.row(select(d).where(d.c.party == ix.party, d.c.key == key))
-    if seen is not None:
-        if seen["sha256"] == message.content:
-            return MessageState.DUPLICATE, f"the same as {seen['message']}", ""
-        return MessageState.HELD, f"opening.document_conflict {seen['message']}", ""
-    entry = {"party": ix.party, "key": key, "message": id, "sha256": message.content}
-    if message.function == "original":
-        outcome.add("document", **entry)
-        return MessageState.ROUTED, "", ""
-    query = select(m.c.id).where(
-        m.c.sender == ix.party,
-        m.c.kind == kind,
-        m.c.document == message.document,
-        m.c.superseded_by == "",
-        m.c.state.in_((MessageState.ROUTED, MessageState.DONE)),
-    )
-    held = journal.row(query.order_by(m.c.id.desc()))
-    if held is None:
-        return MessageState.HELD, "routing.amends_nothing", ""
-    outcome.add("document", **entry)
-    return MessageState.ROUTED, "", held["id"]
+        delivery.prepare(desk.site, outcome, source, leg, desk.numbers.next(), desk.now)
+    case = documents.case_of(desk.site, ix.party, message)
+    if case:
+        kind = message.usage.rule.becomes or message.usage.name
+        cases.tell(desk.site, desk.journal, outcome, case, message.usage.system, ix.party, kind, id, desk.now)
 
 
 def _source(ix: Interchange, id: str, message: OpenedMessage) -> delivery.Source:
@@ -273,88 +313,3 @@ def _source(ix: Interchange, id: str, message: OpenedMessage) -> delivery.Source
             data[usage.rule.becomes] = message.canonical_data
     order = f"{usage.system if usage else ''}/{ix.party}/{message.document}" if message.document else ""
     return delivery.Source(id, nodes, data, ix.party, message.keys, order, ix.name)
-
-
-def _settle(
-    journal: Journal,
-    outcome: Outcome,
-    id: str,
-    party: str,
-    answered: Any,
-    state: ReceiptState,
-    message: OpenedMessage,
-    now: datetime,
-) -> None:
-    answer = message.answer
-    if answer is None:
-        return
-    moved = receipts.settle(outcome, id, party, answered, state, answer, now)
-    if not moved or answered is None:
-        return
-    if answer.level != answered["awaits"] and answer.accepted:
-        return
-    m = t.message
-    asked = journal.row(select(m).where(m.c.id == answered["message"]))
-    if asked is not None and asked["case"]:
-        verdict = f"{party} {'accepted' if answer.accepted else 'refused'}"
-        outcome.add(
-            "case_event",
-            case=asked["case"],
-            at=now,
-            what="answer",
-            name=verdict,
-            message=id,
-            subject=asked["id"],
-        )
-        outcome.move("port_case", asked["case"], (), ripe=True)
-
-
-def _tell_case(
-    journal: Journal, outcome: Outcome, case: str, system: str, sender: str, kind: str, id: str, now: datetime
-) -> None:
-    """Open the case or wake it, with one more event."""
-    if not outcome.touches("port_case", case):
-        if journal.row(select(t.case.c.id).where(t.case.c.id == case)) is None:
-            row = {
-                "id": case,
-                "system": system,
-                "sender": sender,
-                "state": "open",
-                "stages": {},
-                "version": 0,
-            }
-            outcome.add("port_case", **row, opened_at=now, ripe=True)
-            outcome.event(case, "opened", by=id)
-        else:
-            outcome.move("port_case", case, (), ripe=True)
-    outcome.add("case_event", case=case, at=now, what="message", name=kind, message=id, subject="")
-
-
-# ---- the clock
-
-
-def tick(journal: Journal, now: datetime) -> int:
-    """File what has become late. How many rows."""
-    d = t.delivery
-    late = journal.rows(
-        select(d.c.id, d.c.state).where(
-            d.c.due_at <= now,
-            ~d.c.overdue,
-            d.c.awaits != "",
-            d.c.state.notin_(
-                [s.value for s in (DeliveryState.ANSWERED, DeliveryState.REFUSED, DeliveryState.CANCELLED)]
-            ),
-        )
-    )
-    outcomes = []
-    for row in late:
-        outcome = Outcome()
-        outcome.move("delivery", row["id"], (row["state"],), overdue=True)
-        outcome.event(row["id"], "overdue")
-        outcomes.append(outcome)
-    if outcomes:
-        try:
-            journal.commit(outcomes, now)
-        except Stale:
-            return 0  # a receipt came in this moment; the next tick sees what is left
-    return len(outcomes)

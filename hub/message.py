@@ -23,14 +23,17 @@ class InterchangeState(StrEnum):
 
 
 class MessageState(StrEnum):
+    RELEASED = "released"  # what it waited for has come; a worker takes it up again
     ROUTED = "routed"  # deliveries exist, or the case has it
     DONE = "done"  # every delivery is at rest
     REJECTED = "rejected"  # the sender was told why
     DUPLICATE = "duplicate"  # same document again; the stored receipts were sent again
     HELD = "held"  # waits with reason, owner and clock
+    CANCELLED = "cancelled"  # by a named person
 
 
 class DeliveryState(StrEnum):
+    RELEASED = "released"  # was held; a worker makes it anew
     PENDING = "pending"  # the courier takes it when `next_at` has come
     SENDING = "sending"  # handed to the adapter; nothing known yet
     SENT = "sent"  # the transport has it; the end where no answer is owed
@@ -52,6 +55,12 @@ class ReceiptState(StrEnum):
     ORPHAN = "orphan"  # answers nothing that we know
     OUT_OF_ORDER = "out_of_order"  # a lower level after a higher one
     CONTRADICTORY = "contradictory"  # yes after no, or no after yes
+
+
+class EndpointState(StrEnum):
+    OPEN = "open"  # deliveries go
+    BROKEN = "broken"  # nothing got through; one trial at `next_at`
+    HELD = "held"  # not who it should be, or stopped by a person; nothing goes until it is released
 
 
 LEVELS = ("transport", "syntax", "application", "business", "closing")

@@ -9,6 +9,7 @@ from typing import Any
 
 from hub.edifact import elements, reader, structure
 from hub.edifact.model import Envelope, Group, RawMessage, Trailer
+from hub.errors import DeclarationError
 from hub.finding import Finding, Place, rejects
 from hub.identity import xmldsig
 from hub.message import Answer, Interchange
@@ -33,6 +34,8 @@ class OpenedMessage:
     content: str = ""  # sha256 without the envelope: what makes a duplicate
     canonical: Any = None
     canonical_data: bytes = b""
+    frame: str = ""  # what an EDIFACT message is to be read again with
+    charset: str = ""
     answer: Answer | None = None
 
     @property
@@ -77,8 +80,8 @@ def _open_edifact(site: Site, interchange: Interchange, party: Party, data: byte
             findings.extend(part.findings)
         elif isinstance(part, Trailer):
             findings.extend(part.findings)
-        else:
-            messages.append(_check_edifact(site, part, data, now))
+        elif envelope is not None:
+            messages.append(_check_edifact(site, envelope, part, data, now))
     if envelope is None:
         return Opened((), (*findings, Finding("opening.unknown_format", Place(offset=0), repr(data[:12])[2:-1])))
     wanted = party.edi or interchange.party
@@ -95,7 +98,7 @@ def _whole(findings: list[Finding]) -> list[Finding]:
     return [finding for finding in findings if finding.severity == "error"]
 
 
-def _check_edifact(site: Site, raw: RawMessage, data: bytes, now: datetime) -> OpenedMessage:
+def _check_edifact(site: Site, envelope: Envelope, raw: RawMessage, data: bytes, now: datetime) -> OpenedMessage:
     key = (raw.type, f"{raw.version}:{raw.release}")
     usage = site.edifact.get(key)
     body = data[raw.offset : raw.end]
@@ -106,8 +109,44 @@ def _check_edifact(site: Site, raw: RawMessage, data: bytes, now: datetime) -> O
     tree, wrong = structure.build(raw, usage.spec)
     findings = [*raw.findings, *wrong, *elements.check(raw, usage.directory)]
     inner = data[raw.segments[1].offset : raw.segments[-1].offset] if len(raw.segments) > 2 else body
-    opened = OpenedMessage(raw.reference, usage, tree, body, tuple(findings), raw, content=_sha(inner))
+    opened = OpenedMessage(
+        raw.reference,
+        usage,
+        tree,
+        body,
+        tuple(findings),
+        raw,
+        content=_sha(inner),
+        frame=frame(envelope),
+        charset=envelope.charset,
+    )
     return opened if opened.rejected else _understand(site, opened, now)
+
+
+def place_of(message: OpenedMessage) -> Place:
+    """Where a message begins in its file."""
+    if message.raw is None:
+        return Place()
+    return Place(message=message.reference, segment=1, tag="UNH", offset=message.raw.offset)
+
+
+def frame(envelope: Envelope) -> str:
+    """UNA and a bare UNB with the separators and the syntax of `envelope`."""
+    s = envelope.separators
+    una = f"UNA{s.component}{s.element}{s.decimal}{s.release or ' '}{s.repetition or ' '}{s.terminator}"
+    unb = ["UNB", f"{envelope.syntax}{s.component}{envelope.version}", "A", "B", f"000101{s.component}0000", "0"]
+    return una + s.element.join(unb) + s.terminator
+
+
+def reread(usage: Usage, data: bytes, frame: str, charset: str) -> Any:
+    """The node of a message that was checked before, from its kept bytes."""
+    if usage.rule.format == "xml":
+        return gate.parse(data)[0]
+    parts = reader.read([frame.encode("latin-1"), data], charset=charset or None)
+    raw = next(part for part in parts if isinstance(part, RawMessage))
+    if usage.spec is None:
+        raise DeclarationError(f"{usage.name} has no structure")
+    return structure.build(raw, usage.spec)[0]
 
 
 def _open_xml(site: Site, interchange: Interchange, data: bytes, now: datetime) -> Opened:

@@ -12,12 +12,42 @@ from hub.journal import tables as t
 from hub.journal.changes import Outcome
 from hub.journal.journal import Journal
 from hub.message import LEVELS, Answer, DeliveryState, ReceiptState
+from hub.opening import OpenedMessage
+from hub.site.site import Site
 
 _REACHED = {
     "syntax": DeliveryState.RECEIPTED,
     "application": DeliveryState.ACKNOWLEDGED,
     "business": DeliveryState.ANSWERED,
 }
+
+
+def take(
+    site: Site, journal: Journal, outcome: Outcome, id: str, party: str, message: OpenedMessage, now: datetime
+) -> None:
+    """Steps 5 and 8 for message `id`, an answer from `party`: settle what it answers and wake the case."""
+    answer = message.answer
+    if answer is None:
+        return
+    answered = correlate(journal, party, answer)
+    had = earlier(journal, answered["id"]) if answered else []
+    state = judge(answered, had, answer, now)
+    moved = settle(outcome, id, party, answered, state, answer, now)
+    if state in (ReceiptState.ORPHAN, ReceiptState.CONTRADICTORY):
+        about = str(answered["id"]) if answered else ""
+        outcome.wait("message", id, f"receipts.{state}", now + site.routes.attention, about)
+    if answered is None or not moved:
+        return
+    final = answer.level == answered["awaits"] or not answer.accepted
+    if answered["overdue"] and not final:
+        outcome.wait("delivery", answered["id"], "delivery.overdue", now + site.routes.attention, owner=party)
+    m = t.message
+    asked = journal.row(select(m).where(m.c.id == answered["message"]))
+    if final and asked is not None and asked["case"]:
+        verdict = f"{party} {'accepted' if answer.accepted else 'refused'}"
+        row = {"case": asked["case"], "at": now, "what": "answer", "name": verdict, "message": id}
+        outcome.add("case_event", **row, subject=asked["id"])
+        outcome.move("port_case", asked["case"], (), ripe=True)
 
 
 def correlate(journal: Journal, party: str, answer: Answer) -> RowMapping | None:

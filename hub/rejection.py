@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 from hub.catalogue import LANGUAGES, contrl_code, describe, text, where
 from hub.finding import Finding
@@ -13,18 +14,21 @@ CONTEXT = 60
 
 def explain(name: str, data: bytes, findings: Sequence[Finding]) -> tuple[bytes, bytes]:
     """(the text that a person reads, the JSON that a program reads), both UTF-8."""
-    blocks = []
-    for lang in LANGUAGES:
-        lines = [text("rejection.title", lang, name=name, count=len(findings)), ""]
-        for number, finding in enumerate(findings, 1):
-            what, remedy = describe(finding, lang)
-            lines.append(f"{number}. [{finding.code}] {what}")
-            lines.append(f"   {where(finding)}")
-            lines.extend(f"   {line}" for line in excerpt(data, finding))
-            lines.append(f"   → {remedy}")
-            lines.append("")
-        blocks.append("\n".join(lines))
+    blocks = [explain_in(lang, name, data, findings) for lang in LANGUAGES]
     return "\n".join(blocks).encode(), machine(name, findings)
+
+
+def explain_in(lang: str, name: str, data: bytes, findings: Sequence[Finding]) -> str:
+    """Every finding with its place in the file, in one language."""
+    lines = [text("rejection.title", lang, name=name, count=len(findings)), ""]
+    for number, finding in enumerate(findings, 1):
+        what, remedy = describe(finding, lang)
+        lines.append(f"{number}. [{finding.code}] {what}")
+        lines.append(f"   {where(finding)}")
+        lines.extend(f"   {line}" for line in excerpt(data, finding))
+        lines.append(f"   → {remedy}")
+        lines.append("")
+    return "\n".join(lines)
 
 
 def excerpt(data: bytes, finding: Finding) -> list[str]:
@@ -42,7 +46,12 @@ def excerpt(data: bytes, finding: Finding) -> list[str]:
 
 
 def machine(name: str, findings: Sequence[Finding]) -> bytes:
-    rows = [
+    return json.dumps({"file": name, "findings": as_rows(findings)}, ensure_ascii=False, indent=1).encode()
+
+
+def as_rows(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    """Findings as JSON takes them."""
+    return [
         {
             "code": f.code,
             "contrl": contrl_code(f),
@@ -54,6 +63,9 @@ def machine(name: str, findings: Sequence[Finding]) -> bytes:
             "component": f.place.component,
             "offset": f.place.offset,
             "path": f.place.path,
+            "file": f.place.file,
+            "line": f.place.line,
+            "column": f.place.column,
             "found": f.found,
             "expected": f.expected,
             "text": {lang: describe(f, lang)[0] for lang in LANGUAGES},
@@ -61,4 +73,3 @@ def machine(name: str, findings: Sequence[Finding]) -> bytes:
         }
         for f in findings
     ]
-    return json.dumps({"file": name, "findings": rows}, ensure_ascii=False, indent=1).encode()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import select
 
 from hub import rejection
 from hub.edifact import contrl
-from hub.finding import rejects
+from hub.finding import Finding, rejects
 from hub.journal import tables as t
 from hub.journal.changes import Outcome
 from hub.journal.journal import Journal
@@ -26,8 +27,11 @@ def reply(
     opened: Opened,
     data: bytes,
     now: datetime,
+    told: Sequence[Finding] = (),
 ) -> None:
-    """CONTRL where one is due, and for a rejection the sender's own file with the reasons in both languages."""
+    """CONTRL where one is due, and for a rejection the sender's own file with the reasons in both languages.
+
+    `told` are reasons why something is held although its syntax is right: they are explained, and not in the CONTRL."""
     party = site.parties[ix.party]
     if not party.at:
         return
@@ -44,6 +48,7 @@ def reply(
         if answer is not None:
             sha = outcome.keep(answer)
             _file(site, outcome, ix, "contrl", "contrl", f"{ix.name}.{stamp}.CONTRL.edi", sha, "inbound", now)
+    wrong += told
     if rejects(wrong):
         text, machine = rejection.explain(ix.name, data, wrong)
         _file(site, outcome, ix, "original", "", f"{stamp}.{ix.name}", outcome.keep(data), "error", now)

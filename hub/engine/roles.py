@@ -1,32 +1,88 @@
-"""The roles as loops over the journey's steps. Each round takes `now`; a loop only waits when a round did nothing.
+"""The roles of a hub as loops over the journey's steps, each run by one process (hub.engine.supervisor).
 
-gate     takes in what sources hold          (intake)
-worker   opens, checks, routes, advances     (journey.work)
-courier  hands over, one thread per endpoint (delivery.send): a slow endpoint delays no other
-clock    files what is late                  (journey.tick)
+gate     takes in what sources hold, and opens the doors    (intake)
+worker   opens, checks, routes, advances                    (journey.work)
+courier  hands over, one thread per endpoint                (courier.send): a slow endpoint delays no other
+clock    files what is late, takes back what the dead held  (clock.tick)
+
+A fault that a role cannot handle ends its process, loudly; nothing is lost, and the supervisor starts it again. An
+adapter's unforeseen fault ends only that endpoint's round: the endpoint is filed as broken and tried again later.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sqlalchemy import select
+
 import adapters
-from hub import delivery, intake, journey
-from hub.contract import Ground, Inlet, Outlet
-from hub.errors import Unreachable
+from hub import clock, courier, intake, journey
+from hub.contract import Ground, Inlet, Outlet, closing
+from hub.engine import doors
+from hub.errors import AdapterError, Unreachable
+from hub.journal import tables as t
+from hub.journal.changes import Outcome
 from hub.journal.journal import Journal
 from hub.journal.numbers import Numbers
+from hub.message import EndpointState
 from hub.site.site import Site
 
-ROLES = ("gate", "worker", "courier", "clock")
-PROBE_EVERY = timedelta(seconds=30)
+IDLE = 0.05
+"""Seconds that a role rests when a round found nothing to do."""
+PROBE_EVERY = timedelta(seconds=10)
+LOOK_EVERY = 0.5
+"""Seconds between two looks of the clock."""
+
+log = logging.getLogger("eport")
 
 
 def now() -> datetime:
     return datetime.now(UTC)
+
+
+def run(role: str, site: Site, journal: Journal, ground: Ground, stop: threading.Event) -> None:
+    """One role until `stop` is set."""
+    ROLES[role](site, journal, ground, stop)
+
+
+def loop(stop: threading.Event, step: Callable[[], int], idle: float = IDLE) -> None:
+    """Repeat `step` until `stop`; rest only when it found nothing to do."""
+    while not stop.is_set():
+        if step() == 0:
+            stop.wait(idle)
+
+
+# ---- gate
+
+
+def gate(site: Site, journal: Journal, ground: Ground, stop: threading.Event) -> None:
+    opened = doors.open_all(site, ground)
+    sources = inlets(site, ground)
+    try:
+        loop(stop, lambda: gate_round(site, journal, sources, now()))
+    finally:
+        closing([*opened, *sources.values()])
+
+
+def gate_round(site: Site, journal: Journal, sources: dict[str, Inlet], at: datetime) -> int:
+    """Take in what every source holds. A source that is out of reach delays no other; a flooding party waits."""
+    owner = {party.at: name for name, party in site.parties.items() if party.at}
+    waits = journal.backlog()
+    taken = 0
+    for endpoint, inlet in sources.items():
+        party = owner.get(endpoint)
+        if party is None or waits.get(party, 0) >= site.parties[party].backlog:
+            continue
+        try:
+            taken += intake.accept(inlet, journal, endpoint, party, site.parties[party].max_size, at)
+        except Unreachable:
+            continue
+    return taken
 
 
 def inlets(site: Site, ground: Ground) -> dict[str, Inlet]:
@@ -47,72 +103,133 @@ def _open(site: Site, endpoint: str, ground: Ground, what: str) -> Any:
     return make(endpoint, module.Options.model_validate(rule.options), ground) if make else None
 
 
-def gate_round(site: Site, journal: Journal, sources: dict[str, Inlet], at: datetime) -> int:
-    """Take in what every source holds. A source that is out of reach delays no other."""
-    owner = {party.at: name for name, party in site.parties.items() if party.at}
-    taken = 0
-    for endpoint, inlet in sources.items():
-        party = owner.get(endpoint)
-        if party is None:
-            continue
-        try:
-            taken += intake.accept(inlet, journal, endpoint, party, site.parties[party].max_size, at)
-        except Unreachable:
-            continue
-    return taken
+# ---- worker
 
 
-def courier_round(site: Site, journal: Journal, endpoint: str, out: Outlet, at: datetime) -> int:
-    """Hand over what is due at one endpoint."""
-    return delivery.send(journal, out, endpoint, site.routes.endpoints[endpoint].retry, at)
+def worker(site: Site, journal: Journal, ground: Ground, stop: threading.Event) -> None:
+    numbers = Numbers(journal)
+    loop(stop, lambda: journey.work(site, journal, numbers, now()))
 
 
-def loop(stop: threading.Event, step: Callable[[], int], idle: float = 0.1) -> None:
-    """Repeat `step` until `stop`; wait only when it found nothing to do."""
-    while not stop.is_set():
-        if step() == 0:
-            stop.wait(idle)
+# ---- courier
 
 
-def run(role: str, site: Site, journal: Journal, ground: Ground, stop: threading.Event) -> None:
-    """One role until `stop` is set."""
-    if role == "gate":
-        sources = inlets(site, ground)
-        loop(stop, lambda: gate_round(site, journal, sources, now()))
-    elif role == "worker":
-        numbers = Numbers(journal)
-        loop(stop, lambda: journey.work(site, journal, numbers, now()))
-    elif role == "clock":
-        loop(stop, lambda: journey.tick(journal, now()), idle=1.0)
-    else:
-        _couriers(site, journal, ground, stop)
+@dataclass(slots=True)
+class Round:
+    """One endpoint's thread: its bell, and the fault that ended it."""
+
+    endpoint: str
+    bell: threading.Event
+    fault: BaseException | None = None
 
 
-def _couriers(site: Site, journal: Journal, ground: Ground, stop: threading.Event) -> None:
-    threads = []
-    for endpoint in site.routes.endpoints:
-        out = outlet(site, endpoint, ground)
-        if out is not None:
-            target = threading.Thread(
-                target=_courier, args=(site, journal, endpoint, out, stop), name=f"courier-{endpoint}"
-            )
-            target.start()
-            threads.append(target)
+def couriers(site: Site, journal: Journal, ground: Ground, stop: threading.Event) -> None:
+    """A thread for each endpoint; this one watches the journal and wakes them."""
+    rounds = {name: Round(name, threading.Event()) for name in site.routes.endpoints}
+    threads = [
+        threading.Thread(target=_courier, args=(site, journal, ground, one, stop), name=f"courier-{one.endpoint}")
+        for one in rounds.values()
+    ]
     for thread in threads:
-        thread.join()
+        thread.start()
+    try:
+        while not stop.wait(IDLE):
+            for name in journal.endpoints_due(now()) & rounds.keys():
+                rounds[name].bell.set()
+    finally:
+        stop.set()
+        for one in rounds.values():
+            one.bell.set()
+        for thread in threads:
+            thread.join()
+    for one in rounds.values():
+        if one.fault:
+            raise one.fault
 
 
-def _courier(site: Site, journal: Journal, endpoint: str, out: Outlet, stop: threading.Event) -> None:
-    retry = site.routes.endpoints[endpoint].retry
+def _courier(site: Site, journal: Journal, ground: Ground, mine: Round, stop: threading.Event) -> None:
+    """Serve one endpoint as long as no other process does. A fault of the journal ends the whole role."""
+    try:
+        while not stop.is_set():
+            try:
+                if not journal.locks.hold(f"endpoint-{mine.endpoint}") or _serve(site, journal, ground, mine, stop):
+                    stop.wait(1)
+            except AdapterError as fault:
+                log.exception("endpoint %s", mine.endpoint)
+                _file_fault(site, journal, mine.endpoint, fault)
+    except BaseException as fault:
+        mine.fault = fault
+        stop.set()
+        raise
+
+
+def _serve(site: Site, journal: Journal, ground: Ground, mine: Round, stop: threading.Event) -> bool:
+    """Rounds until `stop`; True at once where the endpoint takes nothing."""
+    out = outlet(site, mine.endpoint, ground)
+    if out is None:
+        return True
+    rule = site.routes.endpoints[mine.endpoint]
     probed = now() - PROBE_EVERY
+    try:
+        while not stop.is_set():
+            mine.bell.clear()
+            at = now()
+            if at - probed >= PROBE_EVERY:
+                probed = at
+                courier.resolve(journal, out, mine.endpoint, rule, at)
+            if courier.send(journal, out, mine.endpoint, rule, at) == 0:
+                mine.bell.wait(PROBE_EVERY.total_seconds())
+    finally:
+        out.close()
+    return False
 
-    def step() -> int:
-        nonlocal probed
-        at = now()
-        if at - probed >= PROBE_EVERY:
-            probed = at
-            delivery.resolve(journal, out, endpoint, retry, at)
-        return courier_round(site, journal, endpoint, out, at)
 
-    loop(stop, step)
-    out.close()
+def _file_fault(site: Site, journal: Journal, endpoint: str, fault: AdapterError) -> None:
+    """The endpoint's adapter failed in a way that nobody foresaw: it rests, and somebody should look."""
+    outcome = Outcome()
+    at = now()
+    rule = site.routes.endpoints[endpoint]
+    standing = journal.row(select(t.endpoint).where(t.endpoint.c.id == endpoint))
+    failures = (standing["failures"] if standing else 0) + 1
+    courier.enter(outcome, standing, endpoint, EndpointState.BROKEN, str(fault), failures, at + PROBE_EVERY, at)
+    outcome.wait("endpoint", endpoint, "endpoint.faulty", at + rule.attention, str(fault))
+    journal.commit([outcome], at)
+
+
+# ---- clock
+
+
+def ticking(site: Site, journal: Journal, ground: Ground, stop: threading.Event) -> None:
+    """APScheduler only ticks: what is due stands in the journal, so a missed tick is made up by the next one."""
+    from apscheduler.events import EVENT_JOB_ERROR
+    from apscheduler.schedulers.background import BackgroundScheduler
+
+    while not journal.locks.hold("clock"):  # another process is the clock; if it dies, this one is
+        if stop.wait(LOOK_EVERY):
+            return
+    faults: list[BaseException] = []
+
+    def look() -> None:
+        journal.take_back()
+        clock.tick(site, journal, now())
+
+    def failed(happened: Any) -> None:
+        faults.append(happened.exception)
+        stop.set()
+
+    scheduler = BackgroundScheduler(timezone=UTC)
+    scheduler.add_listener(failed, EVENT_JOB_ERROR)
+    scheduler.add_job(look, "interval", seconds=LOOK_EVERY, coalesce=True, max_instances=1, next_run_time=now())
+    scheduler.start()
+    stop.wait()
+    scheduler.shutdown()
+    for fault in faults:
+        raise fault
+
+
+ROLES: dict[str, Callable[[Site, Journal, Ground, threading.Event], None]] = {
+    "gate": gate,
+    "worker": worker,
+    "courier": couriers,
+    "clock": ticking,
+}

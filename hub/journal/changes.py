@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
+
+from hub.catalogue import acts
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +23,13 @@ class Add:
 class Move:
     """Change one row that still is in one of the states `was`; otherwise the whole commit is Stale.
 
-    An empty `was` changes the row whatever its state."""
+    An empty `was` changes the row whatever its state; `given` names columns that must hold these values as well."""
 
     table: str
     id: str
     was: tuple[str, ...]
     values: dict[str, Any]
+    given: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,33 @@ class Happened:
     detail: dict[str, Any] = field(default_factory=dict)
 
 
-Change = Add | Move | Happened
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """One row of the list of what waits for somebody. It leaves the list when its row's state changes."""
+
+    subject: str
+    what: str
+    code: str
+    detail: str
+    owner: str
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What `subject` waited for has come, although its state is the same."""
+
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Nobody has looked at `subject` by the time they should have."""
+
+    subject: str
+
+
+Change = Add | Move | Happened | Wait | Rest | Alarm
 
 
 @dataclass(slots=True)
@@ -56,11 +86,28 @@ class Outcome:
     def add(self, table: str, **row: Any) -> None:
         self.changes.append(Add(table, row))
 
-    def move(self, table: str, id: str, was: Iterable[str], **values: Any) -> None:
-        self.changes.append(Move(table, id, tuple(was), values))
+    def move(
+        self, table: str, id: str, was: Iterable[str], given: dict[str, Any] | None = None, **values: Any
+    ) -> None:
+        self.changes.append(Move(table, id, tuple(was), values, given or {}))
 
     def event(self, subject: str, what: str, **detail: Any) -> None:
         self.changes.append(Happened(subject, what, detail))
+
+    def wait(self, what: str, id: str, code: str, due_at: datetime, detail: str = "", owner: str = "") -> None:
+        """Row `id` of table `what` waits, because of finding `code`, for `owner` (the catalogue's when empty)."""
+        self.changes.append(Wait(id, what, code, detail, owner or acts(code), due_at))
+
+    def rest(self, id: str) -> None:
+        self.changes.append(Rest(id))
+
+    def alarm(self, id: str) -> None:
+        self.changes.append(Alarm(id))
+
+    def added(self, table: str, **match: Any) -> dict[str, Any] | None:
+        """The row with these values that this outcome adds."""
+        rows = (change.row for change in self.changes if isinstance(change, Add) and change.table == table)
+        return next((row for row in rows if match.items() <= row.items()), None)
 
     def touches(self, table: str, id: str) -> bool:
         """True when this outcome already adds or moves that row."""

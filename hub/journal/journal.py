@@ -2,14 +2,15 @@
 
 Many outcomes go into one transaction (group commit: about ten times the rate of single ones). On SQLite writers take
 the lock at BEGIN IMMEDIATE, WAL with synchronous=FULL is set and read back on every connection. A claim names the
-process that holds it; `take_back` returns what a dead process held.
+process that holds it (hub.journal.locks); `take_back` returns what a dead process held.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,17 @@ from typing import Any
 from sqlalchemy import (
     Connection,
     Engine,
+    Table,
     and_,
     create_engine,
+    delete,
     event,
     exists,
     func,
     insert,
     or_,
     select,
+    tuple_,
     update,
 )
 from sqlalchemy.engine import RowMapping
@@ -32,7 +36,8 @@ from sqlalchemy.exc import IntegrityError
 
 from hub.errors import JournalError, Stale
 from hub.journal import tables as t
-from hub.journal.changes import Add, Happened, Move, Outcome
+from hub.journal.changes import Add, Alarm, Change, Happened, Move, Outcome, Rest, Wait
+from hub.journal.locks import Locks
 from hub.journal.spool import INLINE, Spool, Stored
 from hub.message import AT_REST, DeliveryState, Interchange, InterchangeState
 
@@ -67,12 +72,14 @@ class Journal:
         folder.mkdir(parents=True, exist_ok=True)
         self.name = name
         self.spool = Spool(folder / "payloads")
+        self.locks = Locks(folder / "run")
         self.engine = create_engine(url or f"sqlite:///{folder / 'journal.db'}")
         if self.engine.dialect.name == "sqlite":
             _sqlite(self.engine)
 
     def close(self) -> None:
         self.engine.dispose()
+        self.locks.close()
 
     @contextmanager
     def _write(self) -> Iterator[Connection]:
@@ -104,13 +111,22 @@ class Journal:
         Raises Stale when a row that a step relied on has changed, or a row that it adds is there already: nothing
         is written, the caller reads again and repeats."""
         outcomes = list(outcomes)
+        changes = [change for outcome in outcomes for change in outcome.changes]
+        if not changes:
+            return
         with self._write() as connection:
             try:
                 self._payloads(connection, outcomes)
-                for outcome in outcomes:
-                    self._apply(connection, outcome, now)
+                for table, rows in _grouped(c for c in changes if isinstance(c, Add)):
+                    connection.execute(insert(t.metadata.tables[table]), rows)
             except IntegrityError as clash:
                 raise Stale(str(clash.orig)) from clash
+            moves = [c for c in changes if isinstance(c, Move)]
+            for move in moves:
+                self._move(connection, move)
+            self._finish_messages(connection, [m.id for m in moves if m.table == "delivery" and "state" in m.values])
+            self._waiting(connection, changes, now)
+            self._events(connection, changes, now)
 
     def _payloads(self, connection: Connection, outcomes: list[Outcome]) -> None:
         wanted = {sha: data for outcome in outcomes for sha, data in outcome.payloads.items()}
@@ -127,76 +143,85 @@ class Journal:
         if fresh:
             connection.execute(insert(t.payload), fresh)
 
-    def _apply(self, connection: Connection, outcome: Outcome, now: datetime) -> None:
-        for change in outcome.changes:
-            if isinstance(change, Add):
-                connection.execute(insert(t.metadata.tables[change.table]), change.row)
-            elif isinstance(change, Happened):
-                row = {"at": now, "subject": change.subject, "what": change.what, "detail": change.detail}
-                connection.execute(insert(t.event), row)
-            else:
-                self._move(connection, change, now)
-
-    def _move(self, connection: Connection, change: Move, now: datetime) -> None:
+    def _move(self, connection: Connection, change: Move) -> None:
         table = t.metadata.tables[change.table]
         where = table.c.id == change.id
         if change.was:
             where = and_(where, table.c.state.in_(change.was))
+        for name, value in change.given.items():
+            where = and_(where, table.c[name] == value)
         if connection.execute(update(table).where(where).values(change.values)).rowcount == 0:
             raise Stale(f"{change.table} {change.id} is no longer {'/'.join(change.was)}")
-        state = change.values.get("state")
-        if state is not None:
-            row = {
-                "at": now,
-                "subject": change.id,
-                "what": state,
-                "detail": {"why": change.values.get("reason", "")},
-            }
-            connection.execute(insert(t.event), row)
-        if change.table == "delivery" and state is not None:
-            self._finish_message(connection, change.id)
 
-    def _finish_message(self, connection: Connection, delivery: str) -> None:
+    def _events(self, connection: Connection, changes: list[Change], now: datetime) -> None:
+        """What happened, and every change of a state, in the order of the changes."""
+        rows: list[dict[str, Any]] = []
+        for change in changes:
+            if isinstance(change, Happened):
+                rows.append({"at": now, "subject": change.subject, "what": change.what, "detail": change.detail})
+            elif isinstance(change, Move) and "state" in change.values:
+                detail = {"why": change.values.get("reason", "")}
+                rows.append({"at": now, "subject": change.id, "what": change.values["state"], "detail": detail})
+        if rows:
+            connection.execute(insert(t.event), rows)
+
+    def _finish_messages(self, connection: Connection, deliveries: list[str]) -> None:
         """A message is done when each of its deliveries is at rest or sent with no answer owed."""
+        if not deliveries:
+            return
         m, d = t.message, t.delivery
         rests = or_(d.c.state.in_(AT_REST), and_(d.c.state == DeliveryState.SENT, d.c.awaits == ""))
-        mine = select(d.c.message).where(d.c.id == delivery).scalar_subquery()
+        mine = select(d.c.message).where(d.c.id.in_(deliveries))
         still_open = exists().where(d.c.message == m.c.id, ~rests)
-        connection.execute(update(m).where(m.c.id == mine, m.c.state == "routed", ~still_open).values(state="done"))
+        connection.execute(update(m).where(m.c.id.in_(mine), m.c.state == "routed", ~still_open).values(state="done"))
+
+    def _waiting(self, connection: Connection, changes: list[Change], now: datetime) -> None:
+        """Whatever changed its state has left the list; then those that wait now enter it, once."""
+        w = t.waiting
+        gone = {c.id for c in changes if isinstance(c, Move) and "state" in c.values}
+        gone |= {c.subject for c in changes if isinstance(c, Rest)}
+        if gone:
+            connection.execute(delete(w).where(w.c.subject.in_(gone)))
+        alarms = [c.subject for c in changes if isinstance(c, Alarm)]
+        if alarms:
+            connection.execute(update(w).where(w.c.subject.in_(alarms)).values(overdue=True))
+        waits = {c.subject: c for c in changes if isinstance(c, Wait)}
+        if not waits:
+            return
+        there = connection.execute(select(w.c.subject, w.c.code).where(w.c.subject.in_(waits)))
+        same = {row.subject for row in there if row.code == waits[row.subject].code}
+        connection.execute(delete(w).where(w.c.subject.in_(waits.keys() - same)))
+        fresh = [asdict(wait) | {"since": now} for wait in waits.values() if wait.subject not in same]
+        if fresh:
+            connection.execute(insert(w), fresh)
 
     def accept_all(self, arrivals: Sequence[tuple[Interchange, Stored]], now: datetime) -> list[str]:
         """Step 2: many arrivals, one commit. The ids of those that are new."""
-        fresh = []
+        i, p = t.interchange, t.payload
         with self._write() as connection:
-            for interchange, stored in arrivals:
-                seen = select(t.interchange.c.id).where(
-                    t.interchange.c.endpoint == interchange.endpoint, t.interchange.c.key == interchange.key
-                )
-                if connection.execute(seen).first():
-                    continue
-                have = select(t.payload.c.sha256).where(t.payload.c.sha256 == stored.sha256)
-                if not connection.execute(have).first():
-                    row = {"sha256": stored.sha256, "size": stored.size, "data": stored.data}
-                    connection.execute(insert(t.payload), row)
-                connection.execute(
-                    insert(t.interchange),
-                    {
-                        "id": interchange.id,
-                        "endpoint": interchange.endpoint,
-                        "party": interchange.party,
-                        "name": interchange.name,
-                        "key": interchange.key,
-                        "sha256": stored.sha256,
-                        "size": stored.size,
-                        "received_at": now,
-                        "state": InterchangeState.RECEIVED,
-                    },
-                )
-                detail = {"name": interchange.name, "sha256": stored.sha256, "endpoint": interchange.endpoint}
-                row = {"at": now, "subject": interchange.id, "what": "received", "detail": detail}
-                connection.execute(insert(t.event), row)
-                fresh.append(interchange.id)
-        return fresh
+            pairs = tuple_(i.c.endpoint, i.c.key).in_([(one.endpoint, one.key) for one, _ in arrivals])
+            seen = {(row.endpoint, row.key) for row in connection.execute(select(i.c.endpoint, i.c.key).where(pairs))}
+            fresh = {(one.endpoint, one.key): (one, stored) for one, stored in arrivals}
+            new = [pair for key, pair in fresh.items() if key not in seen]
+            if not new:
+                return []
+            payloads = {stored.sha256: stored for _, stored in new}
+            have = set(connection.execute(select(p.c.sha256).where(p.c.sha256.in_(payloads))).scalars())
+            rows = [{"sha256": x.sha256, "size": x.size, "data": x.data} for x in payloads.values()]
+            if len(have) < len(rows):
+                connection.execute(insert(p), [row for row in rows if row["sha256"] not in have])
+            connection.execute(insert(i), [received(one, stored.sha256, stored.size, now) for one, stored in new])
+            told = [
+                {
+                    "at": now,
+                    "subject": one.id,
+                    "what": "received",
+                    "detail": {"name": one.name, "sha256": stored.sha256, "endpoint": one.endpoint},
+                }
+                for one, stored in new
+            ]
+            connection.execute(insert(t.event), told)
+            return [one.id for one, _ in new]
 
     def numbers(self, counter: str, count: int) -> range:
         """The next `count` numbers of a counter, never given twice (gaps are possible after a crash)."""
@@ -211,54 +236,79 @@ class Journal:
     # ---- claims
 
     def claim_interchanges(self, limit: int) -> list[Interchange]:
-        """Received interchanges for this process, oldest first; each counts a try, so that a crash counts."""
+        """Received interchanges for this process; each claim counts a try, so that a crash counts.
+
+        Parties take turns, so that a flood from one delays no other. One that was claimed before (its worker died)
+        is claimed alone: if it kills again, it takes no innocent one with it."""
         i = t.interchange
-        free = (
-            select(i.c.id)
-            .where(i.c.state == InterchangeState.RECEIVED, i.c.holder.is_(None))
-            .order_by(i.c.id)
-            .limit(limit)
-        )
-        take = update(i).where(i.c.id.in_(free.scalar_subquery())).values(holder=self.name, tries=i.c.tries + 1)
-        rows = self._claim(take.returning(*i.c))
+        free = and_(i.c.state == InterchangeState.RECEIVED, i.c.holder.is_(None))
+        if self.row(select(i.c.id).where(free).limit(1)) is None:
+            return []
+        turn = func.row_number().over(partition_by=i.c.party, order_by=i.c.id).label("turn")
+        fair = select(i.c.id, turn).where(free, i.c.tries == 0).subquery()
+        batch = select(fair.c.id).order_by(fair.c.turn, fair.c.id).limit(limit)
+        suspect = select(i.c.id).where(free, i.c.tries > 0).order_by(i.c.id).limit(1)
+        rows: Sequence[RowMapping] = []
+        for some in (suspect, batch):
+            take = update(i).where(i.c.id.in_(some.scalar_subquery())).values(holder=self.name, tries=i.c.tries + 1)
+            rows = rows or self._claim(take.returning(*i.c))
         return [Interchange(**{k: r[k] for k in Interchange.__slots__}) for r in sorted(rows, key=lambda r: r["id"])]
 
-    def claim_cases(self, limit: int) -> list[str]:
-        """Ripe cases for this process."""
+    def claim_cases(self, limit: int) -> list[tuple[str, int]]:
+        """(case, tries) of ripe cases for this process; as with interchanges, a suspect alone."""
         c = t.case
-        free = select(c.c.id).where(c.c.ripe, c.c.holder.is_(None)).order_by(c.c.id).limit(limit)
-        take = update(c).where(c.c.id.in_(free.scalar_subquery())).values(holder=self.name, ripe=False)
-        return [row["id"] for row in self._claim(take.returning(c.c.id))]
+        free = and_(c.c.ripe, c.c.holder.is_(None))
+        if self.row(select(c.c.id).where(free).limit(1)) is None:
+            return []
+        suspect = select(c.c.id).where(free, c.c.tries > 0).order_by(c.c.id).limit(1)
+        batch = select(c.c.id).where(free, c.c.tries == 0).order_by(c.c.id).limit(limit)
+        rows: Sequence[RowMapping] = []
+        for some in (suspect, batch):
+            claimed = {"holder": self.name, "ripe": False, "tries": c.c.tries + 1}
+            take = update(c).where(c.c.id.in_(some.scalar_subquery())).values(claimed)
+            rows = rows or self._claim(take.returning(c.c.id, c.c.tries))
+        return [(row["id"], row["tries"]) for row in rows]
+
+    def count_try(self, table: Table, id: str) -> int:
+        """One more try at a row, counted before the work so that a crash counts; how many that makes."""
+        take = update(table).where(table.c.id == id).values(tries=table.c.tries + 1)
+        with self._write() as connection:
+            tries: int = connection.execute(take.returning(table.c.tries)).scalar_one()
+        return tries
 
     def _claim(self, statement: Any) -> Sequence[RowMapping]:
+        self.locks.hold(self.name)
         with self._write() as connection:
             return connection.execute(statement).mappings().all()
 
-    def release(self, interchanges: Iterable[str] = (), cases: Iterable[str] = ()) -> None:
-        """Give claims back unworked."""
-        with self._write() as connection:
-            for table, ids in ((t.interchange, list(interchanges)), (t.case, list(cases))):
-                if ids:
-                    values: dict[str, Any] = {"holder": None}
-                    if table is t.case:
-                        values["ripe"] = True
-                    connection.execute(update(table).where(table.c.id.in_(ids)).values(values))
-
-    def take_back(self, alive: Callable[[str], bool]) -> int:
-        """Free what processes hold that are not `alive`; how many rows."""
+    def take_back(self) -> int:
+        """Free what dead processes hold; how many rows."""
         freed = 0
-        with self._write() as connection:
-            for table in (t.interchange, t.case):
-                holders = connection.execute(select(table.c.holder).distinct()).scalars().all()
-                dead = [h for h in holders if h is not None and not alive(h)]
-                if dead:
-                    values: dict[str, Any] = {"holder": None}
-                    if table is t.case:
-                        values["ripe"] = True
-                    freed += connection.execute(update(table).where(table.c.holder.in_(dead)).values(values)).rowcount
+        for table in (t.interchange, t.case):
+            holders = [row["holder"] for row in self.rows(select(table.c.holder).distinct()) if row["holder"]]
+            dead = [holder for holder in holders if not self.locks.held(holder)]
+            if dead:
+                values: dict[str, Any] = {"holder": None}
+                if table is t.case:
+                    values["ripe"] = True
+                with self._write() as connection:
+                    done = connection.execute(update(table).where(table.c.holder.in_(dead)).values(values))
+                freed += done.rowcount
         return freed
 
-    # ---- the courier's reads
+    # ---- reads of gate and courier
+
+    def backlog(self) -> dict[str, int]:
+        """How many interchanges of each party wait to be opened."""
+        i = t.interchange
+        query = select(i.c.party, func.count().label("n")).where(i.c.state == InterchangeState.RECEIVED)
+        return {row["party"]: row["n"] for row in self.rows(query.group_by(i.c.party))}
+
+    def endpoints_due(self, now: datetime) -> set[str]:
+        """Endpoints that have a delivery to try now."""
+        d = t.delivery
+        query = select(d.c.endpoint).where(d.c.state.in_(("pending", "failed")), d.c.next_at <= now).distinct()
+        return {row["endpoint"] for row in self.rows(query)}
 
     def due(self, endpoint: str, now: datetime, limit: int) -> Sequence[RowMapping]:
         """Deliveries to hand over now: first of their document first, none that an earlier one holds back."""
@@ -281,9 +331,11 @@ class Journal:
             .limit(limit)
         )
 
-    def in_state(self, endpoint: str, states: Sequence[str]) -> Sequence[RowMapping]:
-        d = t.delivery
-        return self.rows(select(d).where(d.c.endpoint == endpoint, d.c.state.in_(states)).order_by(d.c.seq))
+    def in_state(self, table: Table, states: Sequence[str], limit: int, **match: str) -> Sequence[RowMapping]:
+        """Rows of `table` in one of `states` whose columns have the values of `match`, oldest first."""
+        order = table.c.seq if "seq" in table.c else table.c.id
+        where = [table.c.state.in_(states), *(table.c[name] == value for name, value in match.items())]
+        return self.rows(select(table).where(*where).order_by(order).limit(limit))
 
     def counts(self) -> dict[str, dict[str, int]]:
         """How many rows in each state, by table: what `eport status` shows."""
@@ -292,3 +344,27 @@ class Journal:
             query = select(table.c.state, func.count().label("n")).group_by(table.c.state)
             result[str(table.name)] = {row["state"]: row["n"] for row in self.rows(query)}
         return result
+
+
+def _grouped(adds: Iterable[Add]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Rows that one INSERT can take: same table, same columns."""
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for add in adds:
+        groups.setdefault((add.table, *sorted(add.row)), []).append(add.row)
+    for (table, *_), rows in groups.items():
+        yield table, rows
+
+
+def received(one: Interchange, sha256: str, size: int, now: datetime) -> dict[str, Any]:
+    """The row of a new interchange."""
+    return {
+        "id": one.id,
+        "endpoint": one.endpoint,
+        "party": one.party,
+        "name": one.name,
+        "key": one.key,
+        "sha256": sha256,
+        "size": size,
+        "received_at": now,
+        "state": InterchangeState.RECEIVED,
+    }

@@ -95,6 +95,8 @@ message = Table(
     Column("document", String(255), nullable=False),
     Column("function", String(16), nullable=False),
     Column("payload", String(64), nullable=False),
+    Column("frame", String(120), nullable=False, default=""),  # UNA and UNB to read an EDIFACT payload with again
+    Column("charset", String(32), nullable=False, default=""),  # and its codec
     Column("canonical_kind", String(64), nullable=False),
     Column("canonical", String(64), nullable=False),
     Column("state", String(16), nullable=False),
@@ -103,8 +105,8 @@ message = Table(
     Column("superseded_by", String(48), nullable=False, default=""),
     Column("test", Boolean, nullable=False, default=False),
     Column("case", String(160), nullable=False, default=""),
+    Column("tries", Integer, nullable=False, default=0),  # to take it up after a release
     Column("at", UTC, nullable=False),
-    Column("due_at", UTC),  # clock of a held message
     Index("message_document", "sender", "kind", "document"),
 )
 
@@ -134,6 +136,8 @@ delivery = Table(
     Column("sent_at", UTC),
     Index("delivery_work", "endpoint", "state", "seq"),
     Index("delivery_order", "endpoint", "order_key", "seq"),
+    Index("delivery_due", "state", "next_at"),
+    Index("delivery_clock", "overdue", "state", "due_at"),
 )
 
 reference = Table(
@@ -175,8 +179,10 @@ case = Table(
     Column("due_at", UTC),
     Column("overdue", Boolean, nullable=False, default=False),
     Column("ripe", Boolean, nullable=False, default=False),  # has events that no worker has looked at
+    Column("tries", Integer, nullable=False, default=0),  # to advance it, since that last went well
     Column("holder", String(64)),
     Index("case_work", "ripe", "holder", "id"),
+    Index("case_clock", "overdue", "state", "due_at"),
 )
 
 case_event = Table(
@@ -199,6 +205,31 @@ event = Table(
     Column("subject", String(160), nullable=False, index=True),
     Column("what", String(64), nullable=False),
     Column("detail", JSON, nullable=False),
+)
+
+waiting = Table(
+    "waiting",
+    metadata,
+    Column("subject", String(160), primary_key=True),  # id of an interchange, message, delivery, case or endpoint
+    Column("what", String(16), nullable=False),  # the table that the subject is a row of
+    Column("code", String(64), nullable=False),  # a finding of the catalogue: why it waits
+    Column("detail", Text, nullable=False),
+    Column("owner", String(64), nullable=False),  # who has to act: a party, or a role of the port
+    Column("since", UTC, nullable=False),
+    Column("due_at", UTC, nullable=False),  # by when the owner should have acted
+    Column("overdue", Boolean, nullable=False, default=False),
+    Index("waiting_clock", "overdue", "due_at"),
+)
+
+endpoint = Table(
+    "endpoint",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("reason", Text, nullable=False, default=""),
+    Column("failures", Integer, nullable=False, default=0),  # rounds in a row in which nothing got through
+    Column("next_at", UTC),  # the next trial of a broken one
+    Column("since", UTC, nullable=False),
 )
 
 counter = Table(

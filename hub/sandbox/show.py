@@ -1,131 +1,199 @@
-"""The show: a port in a temporary folder, two ERPs over real SFTP, four agencies that sign their answers.
+"""The show: a whole port on this machine. The hub runs as it always does, in processes of its own; two ERPs upload
+over SFTP; four agencies verify what they get and answer signed. Failure twins are part of it.
 
-It ends when every file has the fate that the scenario says, or says what is missing after `patience` seconds.
+It ends when every file has the fate that the scenario says, or says what is missing when patience ends.
 """
 
 from __future__ import annotations
 
 import io
+import json
 import re
 import shutil
+import socket
+import subprocess
+import sys
 import tempfile
-import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
 
-from hub.contract import closing
-from hub.engine import roles
-from hub.engine.up import up
-from hub.identity.ca import Authority
-from hub.identity.keys import Signer, load_certificates, parse_key
-from hub.identity.xmldsig import sign
+from hub.catalogue import language, text
+from hub.engine.doors import addresses
 from hub.journal import tables as t
 from hub.journal.journal import Journal
+from hub.message import AT_REST
+from hub.sandbox.agencies import Sandbox
+from hub.sandbox.ground import AGENCIES, prepare
+from hub.sandbox.sender import sftp
 
-VESSEL, MANIFEST = "urn:eport:vessel:agency-answer:1", "urn:eport:manifest:customs-answer:1"
-AGENCIES = ("CUSTOMS", "INSPECTION", "MARITIME", "BORDER")
+PORTS = {"sftp": 2222, "http": 8022, "border": 2223, "inspection": 8031}
+MARKS = {"answered": "✓", "refused": "✗", "sent": "…", "pending": "·", "sending": "·", "failed": "↻", "held": "⏸"}
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One upload and the fate that it must have: interchange state, and the case's outcome ("" for none)."""
+    """One upload and its fate: the state of the interchange, the outcome of its case ("" for none)."""
 
     party: str
     name: str
     golden: str
     fate: str
     outcome: str
+    note: str
+    inspection_away: bool = False
 
 
 SCENARIO = (
-    Act("bohai", "call-1.edi", "vessel/cases/01-arrival", "opened", "cleared"),
-    Act("bohai", "call-2-expired-passport.edi", "vessel/cases/02-refused", "opened", "refused"),
-    Act("bohai", "call-3-broken.edi", "vessel/cases/03-broken", "rejected", ""),
-    Act("tjline", "manifest.edi", "manifest/cases/01-original", "opened", "accepted"),
-    Act("tjline", "manifest-again.edi", "manifest/cases/01-original", "duplicate", ""),
+    Act("bohai", "call-1.edi", "vessel/cases/01-arrival", "opened", "cleared", "show.cleared"),
+    Act("bohai", "call-2.edi", "vessel/cases/02-refused", "opened", "refused", "show.refused"),
+    Act("bohai", "call-3.edi", "vessel/cases/03-broken", "rejected", "", "show.broken"),
+    Act("tjline", "manifest.edi", "manifest/cases/01-original", "opened", "accepted", "show.manifest"),
+    Act("tjline", "manifest-again.edi", "manifest/cases/01-original", "duplicate", "", "show.duplicate"),
+    Act("tjline", "manifest-v2.edi", "manifest/cases/02-amendment", "opened", "accepted", "show.amended"),
+    Act("bohai", "call-4.edi", "vessel/cases/05-chinese", "opened", "cleared", "show.away", inspection_away=True),
 )
 
 
-class Agencies(threading.Thread):
-    """Read what the hub delivers, answer it signed; the border police refuse an expired passport."""
-
-    def __init__(self, boxes: Path, signers: dict[str, Signer], stop: threading.Event) -> None:
-        super().__init__(name="agencies", daemon=True)
-        self.boxes, self.signers, self.stop = boxes, signers, stop
-        self.seen: set[Path] = set()
-
-    def run(self) -> None:
-        while not self.stop.wait(0.1):
-            for agency in AGENCIES:
-                for path in sorted((self.boxes / agency.lower() / "in").iterdir()):
-                    if path not in self.seen and not path.name.startswith(".") and path.suffix != ".p7s":
-                        self.seen.add(path)
-                        self.answer(agency, path)
-
-    def answer(self, agency: str, path: Path) -> None:
-        data = path.read_bytes()
-        at = roles.now().isoformat(timespec="seconds")
-        found = re.search(rb"E[0-9]{9}", data)
-        reference = found[0].decode() if found else ""
-        number = re.search(rb"<ManifestNo>([^<]+)", data)
-        if number:
-            xml = (
-                f'<CustomsAnswer xmlns="{MANIFEST}"><Reference>{reference}</Reference>'
-                f"<Number>{number[1].decode()}</Number><Status>01</Status><At>{at}</At></CustomsAnswer>"
-            )
-        else:
-            call = re.search(rb"<Call>([^<]+)|BGM\+98\+([^:'+]+)", data)
-            name = next(part for part in call.groups() if part).decode() if call else ""
-            late = b"<DocumentExpiresOn>2025" in data and agency == "BORDER"
-            reason = '<Reason><Code>P02</Code><Text xml:lang="en">passport expired</Text></Reason>' if late else ""
-            xml = (
-                f'<AgencyAnswer xmlns="{VESSEL}"><Agency>{agency}</Agency><Reference>{reference}</Reference>'
-                f"<Call>{name}</Call><Status>{'R' if late else 'A'}</Status><At>{at}</At>{reason}</AgencyAnswer>"
-            )
-        signed = sign(xml.encode(), self.signers[agency], roles.now())
-        out = self.boxes / agency.lower() / "out"
-        (out / f".{path.name}").write_bytes(signed)
-        (out / f".{path.name}").rename(out / f"answer-{path.stem}.xml")
+def show(source: Path, once: bool, as_json: bool, lang: str | None, usual: bool = True, patience: float = 30) -> bool:
+    """Play the scenario; True when everything ended as it says."""
+    speak = language(lang)
+    began = time.monotonic()
+    with _port(source, usual) as (folder, sandbox, hub):
+        journal = Journal(folder / "spool", "watcher")
+        try:
+            with _painter(journal, speak, quiet=as_json) as paint:
+                for act in SCENARIO:
+                    _perform(folder, journal, sandbox, act, paint, patience)
+                _settled(journal, paint, patience)
+            summary = _summary(journal, sandbox, time.monotonic() - began)
+            if not summary["good"]:
+                sys.stderr.write((folder / "spool" / "run" / "hub.log").read_text("utf-8", "replace"))
+            if as_json:
+                print(json.dumps(summary, ensure_ascii=False))
+            else:
+                _tell(summary, speak)
+            if not once:
+                _stay(folder, journal, hub, speak)
+        finally:
+            journal.close()
+    return bool(summary["good"])
 
 
-def stage(source: Path, folder: Path, keys: dict[str, Any]) -> dict[str, Signer]:
-    """The reference site in `folder`, its two ERPs behind the SFTP front door, certificates for everybody."""
-    for name in ("mappings", "schemas"):
-        shutil.copytree(source / name, folder / name)
-    text = (source / "routes.yaml").read_text("utf-8")
-    text = text.replace("port: TJEPORT", 'port: TJEPORT\ndoors: {sftp: "127.0.0.1:0"}', 1)
-    for party, key in keys.items():
-        door = f'{{adapter: sftpd, options: {{user: {party}, keys: ["ssh-ed25519 {key.get_base64()}"]}}}}'
-        text = re.sub(rf"(?m)^  {party}: {{adapter: folder.*$", f"  {party}: {door}", text)
-    (folder / "routes.yaml").write_text(text, "utf-8")
-    for agency in AGENCIES:
-        for way in ("in", "out"):
-            (folder / "spool" / "boxes" / agency.lower() / way).mkdir(parents=True)
-    for way in ("outbound", "inbound", "error"):
-        (folder / "spool" / "boxes" / "terminal" / way).mkdir(parents=True)
-    authority = Authority(folder / "spool" / "keys")
-    since = roles.now() - timedelta(minutes=1)
-    authority.init(since, "Demo port CA")
-    signers = {}
-    for agency in AGENCIES:
-        issued = authority.issue(agency, since)
-        signers[agency] = Signer(parse_key(issued.private_key or b""), load_certificates(issued.certificate)[0])
-    return signers
+# ---- the port
 
 
-def new_key() -> Any:
-    """A fresh SSH key for one ERP."""
-    import paramiko
-    from cryptography.hazmat.primitives import serialization as s
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+@contextmanager
+def _port(source: Path, usual: bool) -> Iterator[tuple[Path, Sandbox, subprocess.Popen[bytes]]]:
+    """A running hub in a folder of its own, and the agencies around it."""
+    folder = Path(tempfile.mkdtemp(prefix="eport-demo-"))
+    try:
+        ports = stage(source, folder, usual)
+        with running(folder) as hub:
+            sandbox = Sandbox(folder, ports["border"], ports["inspection"], ports["http"])
+            try:
+                yield folder, sandbox, hub
+            finally:
+                sandbox.close()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
-    plain = Ed25519PrivateKey.generate().private_bytes(s.Encoding.PEM, s.PrivateFormat.OpenSSH, s.NoEncryption())
-    return paramiko.Ed25519Key.from_private_key(io.StringIO(plain.decode()))
+
+def stage(source: Path, folder: Path, usual: bool = False) -> dict[str, int]:
+    """The reference site in `folder`, on ports that are free here: the `usual` ones where they are, or any."""
+    prepare(source, folder)
+    ports = {name: _free(port if usual else 0) for name, port in PORTS.items()}
+    routes = (folder / "routes.yaml").read_text("utf-8")
+    doors = f'doors: {{sftp: "127.0.0.1:{ports["sftp"]}", http: "127.0.0.1:{ports["http"]}"}}'
+    routes = routes.replace("zone: Asia/Shanghai\n", f"zone: Asia/Shanghai\n{doors}\n", 1)
+    for name in ("border", "inspection"):
+        routes = re.sub(rf"\b{PORTS[name]}\b", str(ports[name]), routes)
+    (folder / "routes.yaml").write_text(routes, "utf-8")
+    return ports
+
+
+def _free(port: int) -> int:
+    """`port`, or any other where something listens there already."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running(folder: Path, patience: float = 30) -> Iterator[subprocess.Popen[bytes]]:
+    """`eport up` for the site in `folder`, its log in spool/run/hub.log, until the end of the block."""
+    (folder / "spool" / "run").mkdir(parents=True, exist_ok=True)
+    with (folder / "spool" / "run" / "hub.log").open("wb") as log:
+        command = [sys.executable, "-m", "hub.cli", "up", "--site", str(folder)]
+        hub = subprocess.Popen(command, stdout=log, stderr=log)
+        try:
+            deadline = time.monotonic() + patience
+            while not addresses(folder / "spool"):
+                if hub.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError((folder / "spool" / "run" / "hub.log").read_text("utf-8"))
+                time.sleep(0.02)
+            yield hub
+        finally:
+            hub.terminate()
+            hub.wait(60)
+
+
+# ---- the scenario
+
+Paint = Callable[[], None]
+
+
+def _perform(folder: Path, journal: Journal, sandbox: Sandbox, act: Act, paint: Paint, patience: float) -> None:
+    """Upload one file and wait for its fate."""
+    if act.inspection_away:
+        sandbox.inspection.close()
+    door = addresses(folder / "spool")["sftpd"]
+    data = (folder / "mappings" / act.golden / "in.edi").read_bytes()
+    with sftp(door, act.party, folder / "spool" / "keys" / f"{act.party}.key") as session:
+        session.putfo(io.BytesIO(data), f"outbound/{act.name}")
+    if act.inspection_away:
+        _wait(lambda: _away(journal), paint, patience)
+        sandbox.inspection.open()
+    _wait(lambda: fates(journal).get(act.name) == (act.fate, act.outcome), paint, patience)
+
+
+def _away(journal: Journal) -> bool:
+    """The inspection has let a try fail, and the other three have answered."""
+    d = t.delivery
+    states = [row["state"] for row in journal.rows(select(d.c.state).where(d.c.awaits != "", d.c.state != "answered"))]
+    return "failed" in states and set(states) <= {"failed", "refused"}
+
+
+def _settled(journal: Journal, paint: Paint, patience: float) -> None:
+    """Every delivery is at rest."""
+    _wait(lambda: not _restless(journal), paint, patience)
+
+
+def _restless(journal: Journal) -> list[Any]:
+    d = t.delivery
+    rests = [state.value for state in AT_REST]
+    return list(
+        journal.rows(
+            select(d.c.id, d.c.state).where(d.c.state.notin_(rests), (d.c.state != "sent") | (d.c.awaits != ""))
+        )
+    )
+
+
+def _wait(done: Callable[[], bool], paint: Paint, patience: float) -> None:
+    deadline = time.monotonic() + patience
+    while not done() and time.monotonic() < deadline:
+        paint()
+        time.sleep(0.05)
+    paint()
 
 
 def fates(journal: Journal) -> dict[str, tuple[str, str]]:
@@ -137,48 +205,155 @@ def fates(journal: Journal) -> dict[str, tuple[str, str]]:
     return {row["name"]: (row["state"], row["outcome"] or "") for row in journal.rows(query)}
 
 
-def play(source: Path, patience: float = 60) -> list[dict[str, str]]:
-    """Run the show once. A row per file: party, file, what happened, what the scenario says, and `good`."""
+def _summary(journal: Journal, sandbox: Sandbox, seconds: float) -> dict[str, Any]:
+    """What happened, and whether it is what the scenario says: every file its fate, every delivery at rest, every
+    signature verified, nothing handed to an agency twice, nothing waiting."""
+    known = fates(journal)
+    files = [
+        {
+            "party": act.party,
+            "file": act.name,
+            "fate": " ".join(known.get(act.name, ("not seen", ""))).strip(),
+            "wanted": f"{act.fate} {act.outcome}".strip(),
+            "note": act.note,
+        }
+        for act in SCENARIO
+    ]
+    twice = sorted(ref for desk in sandbox.desks.values() for ref, times in desk.asked.items() if times > 1)
+    unverified = [why for desk in sandbox.desks.values() for why in desk.refused]
+    waiting = [row["subject"] for row in journal.rows(select(t.waiting.c.subject))]
+    restless = [row["id"] for row in _restless(journal)]
+    good = all(row["fate"] == row["wanted"] for row in files) and not (twice or unverified or waiting or restless)
+    return {
+        "good": good,
+        "files": files,
+        "verified": {name: len(desk.asked) for name, desk in sandbox.desks.items()},
+        "twice": twice,
+        "unverified": unverified,
+        "waiting": waiting,
+        "not_at_rest": restless,
+        "counts": journal.counts(),
+        "seconds": round(seconds, 1),
+    }
+
+
+# ---- what is seen
+
+
+def _board(journal: Journal) -> list[dict[str, str]]:
+    """A row for each file: what became of it, how far each agency is, its case."""
+    i, m, d, c = t.interchange, t.message, t.delivery, t.case
+    known = fates(journal)
+    rows = []
+    for one in journal.rows(select(i).where(i.c.party.in_(("BOHAI", "TJLINE"))).order_by(i.c.id)):
+        messages = journal.rows(select(m.c.id, m.c.case).where(m.c.interchange == one["id"]))
+        cases = {row["case"] for row in messages if row["case"]}
+        ids = [row["id"] for row in messages]
+        if messages and cases and one["state"] == "opened":
+            made = journal.rows(select(m.c.id).where(m.c.case.in_(cases), m.c.interchange == ""))
+            ids += [row["id"] for row in made]
+        sent = journal.rows(select(d.c.party, d.c.state, d.c.awaits).where(d.c.message.in_(ids)).order_by(d.c.seq))
+        stages = journal.row(select(c.c.stages).where(c.c.id.in_(cases))) if cases else None
+        rows.append(
+            {
+                "file": one["name"],
+                "party": one["party"],
+                "state": one["state"],
+                "agencies": "  ".join(
+                    f"{row['party'].lower()} {MARKS.get(row['state'], row['state'])}" for row in sent if row["awaits"]
+                ),
+                "case": " → ".join(stages["stages"]) if stages else "",
+                "outcome": known.get(one["name"], ("", ""))[1],
+            }
+        )
+    return rows
+
+
+@contextmanager
+def _painter(journal: Journal, speak: str, quiet: bool) -> Iterator[Paint]:
+    """A live table in a terminal; in a pipe a line whenever something has changed."""
+    if quiet:
+        yield lambda: None
+    elif sys.stdout.isatty():
+        from rich.live import Live
+
+        with Live(refresh_per_second=12) as live:
+            yield lambda: live.update(_table(_board(journal), speak))
+    else:
+        yield _lines(journal)
+
+
+def _table(rows: list[dict[str, str]], speak: str) -> Any:
+    from rich.table import Table
+
+    colours = {"rejected": "red", "refused": "red", "cleared": "green", "accepted": "green", "duplicate": "yellow"}
+    drawn = Table(title=text("show.title", speak), title_justify="left", header_style="bold")
+    for column in ("file", "party", "state", "agencies", "case"):
+        drawn.add_column(text(f"show.column_{column}", speak))
+    for row in rows:
+        colour = colours.get(row["outcome"] or row["state"], "cyan")
+        drawn.add_row(row["file"], row["party"], row["state"], row["agencies"], row["case"], style=colour)
+    return drawn
+
+
+def _lines(journal: Journal) -> Paint:
+    shown: dict[str, str] = {}
+
+    def paint() -> None:
+        for row in _board(journal):
+            line = "\t".join(row[column] for column in ("file", "party", "state", "agencies", "case"))
+            if shown.get(row["file"]) != line:
+                shown[row["file"]] = line
+                print(line, flush=True)
+
+    return paint
+
+
+def _tell(summary: dict[str, Any], speak: str) -> None:
+    from typer import echo
+
+    from hub.cli.paint import pad, state
+
+    echo()
+    for row in summary["files"]:
+        mark = "✓" if row["fate"] == row["wanted"] else "✗"
+        echo(f"{mark} {row['party']:7} {row['file']:20} {state(row['fate'], 18)} {text(row['note'], speak)}")
+    echo()
+    verified = ", ".join(f"{name.lower()} {count}" for name, count in summary["verified"].items())
+    echo(text("show.verified", speak, counts=verified))
+    for fault in ("twice", "unverified", "waiting", "not_at_rest"):
+        for item in summary[fault]:
+            echo(f"✗ {pad(fault, 12)} {item}")
+    key = "show.good" if summary["good"] else "show.bad"
+    echo(text(key, speak, seconds=summary["seconds"], files=len(summary["files"])))
+
+
+def _stay(folder: Path, journal: Journal, hub: subprocess.Popen[bytes], speak: str) -> None:
+    """Keep the port open, and say how to send a file of one's own."""
+    host, port = addresses(folder / "spool")["sftpd"]
+    keys = folder / "spool" / "keys"
     import paramiko
 
-    folder = Path(tempfile.mkdtemp(prefix="eport-demo-"))
-    keys = {party: new_key() for party in ("bohai", "tjline")}
-    signers = stage(source, folder, keys)
-    hub = up(folder)
-    agencies = Agencies(folder / "spool" / "boxes", signers, hub.stop)
-    agencies.start()
-    journal = Journal(folder / "spool", "watcher")
+    pinned = paramiko.Ed25519Key.from_private_key_file(str(keys / "sftpd_host_ed25519"))
+    (keys / "known_hosts").write_text(f"[{host}]:{port} ssh-ed25519 {pinned.get_base64()}\n")
+    golden = (folder / "mappings" / "manifest" / "cases" / "01-original" / "in.edi").read_bytes()
+    mine = folder / "mine.edi"
+    mine.write_bytes(golden.replace(b"TJ26112301", b"TJ26112399").replace(b"TJL2611230001", b"TJL2611239999"))
+    options = f"-o UserKnownHostsFile={keys / 'known_hosts'} -o IdentitiesOnly=yes -i {keys / 'tjline.key'}"
+    print()
+    print(text("show.yours", speak))
+    print(f"  sftp -P {port} {options} tjline@{host}")
+    print(f"  sftp> put {mine} outbound/")
+    print("  sftp> ls inbound")
+    print(f"  eport trace mine.edi --site {folder}")
+    print(text("show.stop", speak), flush=True)
+    paint = _lines(journal)
     try:
-        for act in SCENARIO:
-            transport = paramiko.Transport(hub.doors[0].address)
-            transport.connect(username=act.party, pkey=keys[act.party])
-            sftp = paramiko.SFTPClient.from_transport(transport)
-            if sftp is not None:
-                data = (source / "mappings" / act.golden / "in.edi").read_bytes()
-                sftp.putfo(io.BytesIO(data), f"outbound/{act.name}")
-            transport.close()
-            _wait(journal, act, patience)
-        return [_row(fates(journal), act) for act in SCENARIO]
-    finally:
-        closing([hub, journal])
-        agencies.join()
-        shutil.rmtree(folder, ignore_errors=True)
+        while hub.poll() is None:
+            paint()
+            time.sleep(0.2)
+    except KeyboardInterrupt:
+        print()
 
 
-def _wait(journal: Journal, act: Act, patience: float) -> None:
-    deadline = time.monotonic() + patience
-    while fates(journal).get(act.name) != (act.fate, act.outcome) and time.monotonic() < deadline:
-        time.sleep(0.1)
-
-
-def _row(known: dict[str, tuple[str, str]], act: Act) -> dict[str, str]:
-    state, outcome = known.get(act.name, ("not seen", ""))
-    good = (state, outcome) == (act.fate, act.outcome)
-    wanted = f"{act.fate} {act.outcome}".strip()
-    return {
-        "party": act.party,
-        "file": act.name,
-        "fate": f"{state} {outcome}".strip(),
-        "wanted": wanted,
-        "good": str(good),
-    }
+__all__ = ["AGENCIES", "SCENARIO", "Act", "fates", "running", "show", "stage"]

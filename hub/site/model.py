@@ -50,6 +50,7 @@ class Endpoint(Part):
     options: dict[str, Any] = {}
     sign: dict[Literal["xml", "edifact"], Literal["xmldsig", "cms"]] = {}
     retry: Retry = Retry()
+    attention: Duration = timedelta(hours=4)  # by when somebody should have looked at what went wrong
 
 
 class Party(Part):
@@ -64,6 +65,7 @@ class Party(Part):
     signed: bool = False  # what it sends must be signed
     acknowledge: Literal["always", "asked", "never"] = "asked"  # CONTRL
     max_size: int = 50_000_000
+    backlog: int = 500  # unopened interchanges; above it the hub leaves the rest at their source
     test_only: bool = False
 
 
@@ -93,6 +95,15 @@ class Doors(Part):
     http: str = "127.0.0.1:8022"
 
 
+class Identity(Part):
+    """PEM files, below the site's folder unless absolute. Empty: an embedded CA in spool/keys, made on first start."""
+
+    key: str = ""
+    certificate: str = ""
+    roots: list[str] = []  # CAs whose word on a party's name counts
+    crls: list[str] = []
+
+
 class Routes(Part):
     """routes.yaml: who is in this port."""
 
@@ -100,6 +111,8 @@ class Routes(Part):
     title: Title
     zone: str = "Asia/Shanghai"
     doors: Doors = Doors()
+    identity: Identity = Identity()
+    attention: Duration = timedelta(hours=4)  # by when somebody should have looked at what is held
     parties: dict[str, Party]
     endpoints: dict[str, Endpoint]
     routes: dict[str, Route]

@@ -82,6 +82,7 @@ class Site:
     fingerprint: str
     edifact: dict[tuple[str, str], Usage]  # kinds by what UNH says
     xml: dict[str, Usage]  # kinds by their root element
+    warnings: tuple[Finding, ...] = ()  # what the check found that does not keep the site from running
 
     @property
     def parties(self) -> dict[str, Party]:

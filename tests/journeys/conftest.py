@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from hub import journey
+from hub import clock, courier, journey
 from hub.contract import Ground, closing
 from hub.engine import roles
 from hub.identity.ca import Authority
@@ -20,6 +20,7 @@ from hub.identity.xmldsig import sign
 from hub.journal.journal import Journal
 from hub.journal.numbers import Numbers
 from hub.journal.schema import upgrade
+from hub.sandbox.ground import folders_only
 from hub.site.load import load
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +33,7 @@ class Port:
     def __init__(self, folder: Path) -> None:
         for name in ("mappings", "schemas"):
             shutil.copytree(ROOT / name, folder / name)
-        shutil.copy(ROOT / "routes.yaml", folder / "routes.yaml")
+        (folder / "routes.yaml").write_text(folders_only((ROOT / "routes.yaml").read_text("utf-8")), "utf-8")
         self.folder, self.now = folder, START
         self.authority = Authority(folder / "spool" / "keys")
         self.authority.init(START - timedelta(days=1), "Test port CA")
@@ -68,8 +69,8 @@ class Port:
             done += journey.work(self.site, self.journal, self.numbers, self.now)
             for endpoint, outlet in self.outlets.items():
                 if outlet is not None:
-                    done += roles.courier_round(self.site, self.journal, endpoint, outlet, self.now)
-            done += journey.tick(self.journal, self.now)
+                    done += courier.send(self.journal, outlet, endpoint, self.site.routes.endpoints[endpoint], self.now)
+            done += clock.tick(self.site, self.journal, self.now)
             if not done:
                 return
         raise AssertionError("the port does not come to rest")

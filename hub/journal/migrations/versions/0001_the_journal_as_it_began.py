@@ -25,6 +25,31 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_case_event_case"), ["case"], unique=False)
 
     op.create_table(
+        "waiting",
+        sa.Column("subject", sa.String(length=160), nullable=False),
+        sa.Column("what", sa.String(length=16), nullable=False),
+        sa.Column("code", sa.String(length=64), nullable=False),
+        sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("owner", sa.String(length=64), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("overdue", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("subject"),
+    )
+    with op.batch_alter_table("waiting", schema=None) as batch_op:
+        batch_op.create_index("waiting_clock", ["overdue", "due_at"], unique=False)
+
+    op.create_table(
+        "endpoint",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("next_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
         "counter",
         sa.Column("name", sa.String(length=64), nullable=False),
         sa.Column("value", sa.Integer(), nullable=False),
@@ -58,6 +83,8 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("delivery", schema=None) as batch_op:
         batch_op.create_index("delivery_order", ["endpoint", "order_key", "seq"], unique=False)
+        batch_op.create_index("delivery_due", ["state", "next_at"], unique=False)
+        batch_op.create_index("delivery_clock", ["overdue", "state", "due_at"], unique=False)
         batch_op.create_index("delivery_work", ["endpoint", "state", "seq"], unique=False)
         batch_op.create_index(batch_op.f("ix_delivery_message"), ["message"], unique=False)
 
@@ -122,6 +149,8 @@ def upgrade() -> None:
         sa.Column("document", sa.String(length=255), nullable=False),
         sa.Column("function", sa.String(length=16), nullable=False),
         sa.Column("payload", sa.String(length=64), nullable=False),
+        sa.Column("frame", sa.String(length=120), nullable=False),
+        sa.Column("charset", sa.String(length=32), nullable=False),
         sa.Column("canonical_kind", sa.String(length=64), nullable=False),
         sa.Column("canonical", sa.String(length=64), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
@@ -130,8 +159,8 @@ def upgrade() -> None:
         sa.Column("superseded_by", sa.String(length=48), nullable=False),
         sa.Column("test", sa.Boolean(), nullable=False),
         sa.Column("case", sa.String(length=160), nullable=False),
+        sa.Column("tries", sa.Integer(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
     with op.batch_alter_table("message", schema=None) as batch_op:
@@ -159,11 +188,13 @@ def upgrade() -> None:
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("overdue", sa.Boolean(), nullable=False),
         sa.Column("ripe", sa.Boolean(), nullable=False),
+        sa.Column("tries", sa.Integer(), nullable=False),
         sa.Column("holder", sa.String(length=64), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
     with op.batch_alter_table("port_case", schema=None) as batch_op:
         batch_op.create_index("case_work", ["ripe", "holder", "id"], unique=False)
+        batch_op.create_index("case_clock", ["overdue", "state", "due_at"], unique=False)
 
     op.create_table(
         "receipt",

@@ -1,0 +1,5 @@
+"""`python -m hub.cli` is the `eport` command."""
+
+from hub.cli import main
+
+main()

@@ -1,0 +1,95 @@
+"""Commands of the integrator: init, check, validate, translate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hub.cli.common import JsonOption, LangOption, SiteOption, load_site, out, shipped, site_folder
+
+
+def init(folder: Path) -> None:
+    """新建站点：参考声明、密钥、证书 · a new site: the reference declarations, keys and certificates."""
+    from hub.sandbox.ground import prepare
+
+    for line in prepare(shipped(), folder):
+        typer.echo(line)
+
+
+def check(site: SiteOption = None, json_: JsonOption = False, lang: LangOption = None) -> None:
+    """检查站点的全部声明 · check every declaration of a site."""
+    from hub.catalogue import language, text
+    from hub.cli.paint import show_findings
+    from hub.errors import DeclarationError
+    from hub.finding import Finding
+    from hub.rejection import as_rows
+
+    folder = site_folder(site)
+    findings: list[Finding]
+    try:
+        found = load_site(site)
+        findings = list(found.warnings)
+    except DeclarationError as fault:
+        found, findings = None, list(fault.findings)
+        if not findings:
+            raise
+    if json_:
+        out({"in_order": found is not None, "findings": as_rows(findings)})
+    else:
+        show_findings(findings, lang, site=folder)
+    if found is None:
+        raise typer.Exit(2)
+    if not json_:
+        counts = {"systems": len(found.systems), "kinds": len(found.kinds), "mappings": len(found.mappings)}
+        typer.echo(text("check.good", language(lang), **counts, fingerprint=found.fingerprint[:12]))
+
+
+def validate(file: Path, site: SiteOption = None, json_: JsonOption = False, lang: LangOption = None) -> None:
+    """校验一个报文文件 · say what is wrong with a file, where, and what to do."""
+    from hub.catalogue import language
+    from hub.cli.paint import state
+    from hub.judging import judge
+    from hub.rejection import explain_in
+
+    data = read(file)
+    verdict = judge(load_site(site), data)
+    if json_:
+        out(verdict.as_json())
+    else:
+        if verdict.findings:
+            typer.echo(explain_in(language(lang), file.name, data, verdict.findings))
+        typer.echo(state(verdict.word))
+    if verdict.word == "rejected":
+        raise typer.Exit(1)
+
+
+def translate(
+    file: Path,
+    to: Annotated[str, typer.Option("--to", help="目标报文种类 · kind to make")],
+    site: SiteOption = None,
+    lang: LangOption = None,
+) -> None:
+    """把一个文件转换成另一种报文 · what a party that reads KIND would get."""
+    from hub.cli.paint import show_findings
+    from hub.judging import translated
+
+    data, findings = translated(load_site(site), read(file), to)
+    if findings:
+        show_findings(findings, lang)
+    if not data:
+        raise typer.Exit(1)
+    typer.echo(data, nl=False)
+
+
+def read(file: Path) -> bytes:
+    """The bytes of a file that a person named; exit code 2 where it cannot be read."""
+    try:
+        return file.read_bytes()
+    except OSError as fault:
+        typer.echo(f"{file}: {fault.strerror}", err=True)
+        raise typer.Exit(2) from None
+
+
+COMMANDS = (init, check, validate, translate)

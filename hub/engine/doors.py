@@ -1,0 +1,44 @@
+"""The servers that let parties in, opened by the gate. What they listen on is written to spool/run/doors.json."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import adapters
+from hub.contract import Door, DoorEndpoint, Ground
+from hub.site.site import Site
+
+
+def open_all(site: Site, ground: Ground) -> list[Door]:
+    """One server for each adapter that has a door and is used."""
+    listening = {"sftpd": site.routes.doors.sftp, "http": site.routes.doors.http}
+    opened: dict[str, Door] = {}
+    for adapter, address in listening.items():
+        used = [(n, e) for n, e in site.routes.endpoints.items() if e.adapter == adapter]
+        if used:
+            module: Any = adapters.load(adapter)
+            ways = [DoorEndpoint(name, module.Options.model_validate(e.options)) for name, e in used]
+            host, _, port = address.rpartition(":")
+            opened[adapter] = module.door((host, int(port)), ways, ground)
+    _tell(ground.spool, {adapter: door.address for adapter, door in opened.items()})
+    return list(opened.values())
+
+
+def _tell(spool: Path, addresses: dict[str, tuple[str, int]]) -> None:
+    path = spool / "run" / "doors.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(".new")
+    fresh.write_text(json.dumps({"pid": os.getpid(), "doors": addresses}), "utf-8")
+    fresh.rename(path)
+
+
+def addresses(spool: Path) -> dict[str, tuple[str, int]]:
+    """What the doors of a running hub listen on, by adapter; {} when none has been opened."""
+    try:
+        said = json.loads((spool / "run" / "doors.json").read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    return {adapter: (host, port) for adapter, (host, port) in said["doors"].items()}

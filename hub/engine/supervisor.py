@@ -1,0 +1,201 @@
+"""The supervisor: loads the site once, forks the roles, and starts again what dies.
+
+It holds no state and touches no message, so it may be killed like everything else. Its children notice (a pipe that
+only it holds ends) and stop; the lock `hub`, which they inherit, keeps a second supervisor out until the last is gone.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hub.contract import Ground
+from hub.engine import identity, roles
+from hub.errors import DeclarationError, JournalError
+from hub.journal.journal import Journal
+from hub.journal.locks import Locks
+from hub.journal.schema import upgrade
+from hub.message import new_id
+from hub.site.load import load
+from hub.site.site import Site
+
+PATIENCE = 20.0
+"""Seconds that a role gets to end its round before it is killed. Killing is safe, only louder."""
+LONGEST_PAUSE = 10.0
+
+log = logging.getLogger("eport")
+
+
+@dataclass(slots=True)
+class Child:
+    """One role's process. `deaths` in a row make the pause before the next start longer."""
+
+    role: str
+    pid: int = 0
+    started: float = 0.0
+    deaths: int = 0
+    start_at: float = 0.0
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """One hub on one machine: a gate, some workers, a courier, a clock."""
+
+    folder: Path
+    workers: int = 1
+    children: list[Child] = field(default_factory=list)
+    stopping: bool = False
+    reload: bool = False
+
+    def run(self, ready: Callable[[], None] = lambda: None) -> None:
+        """Run the hub in this process's children until SIGTERM or SIGINT; SIGHUP reads the declarations again.
+
+        Raises DeclarationError before anything was started when the site cannot run, JournalError when another hub
+        runs in this folder."""
+        site = identity.ready(load(self.folder), self.folder)
+        locks = Locks(self.folder / "spool" / "run")
+        if not locks.hold("hub"):
+            raise JournalError(f"another hub runs in {self.folder}")
+        (self.folder / "spool" / "run" / "hub.pid").write_text(f"{os.getpid()}\n")
+        prepare(self.folder)
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGINT, self._stop)
+        signal.signal(signal.SIGHUP, self._reload)
+        names = ["gate", *["worker"] * self.workers, "courier", "clock"]
+        self.children = [Child(name) for name in names]
+        alive, mine = os.pipe()
+        try:
+            gc.freeze()  # what is loaded now stays shared with the children, and is not searched for garbage again
+            while not self.stopping:
+                self._start_missing(site, alive, mine)
+                ready()
+                ready = _nothing
+                self._bury()
+                if self.reload:
+                    site = self._read_again(site)
+                time.sleep(0.05)
+        finally:
+            os.close(mine)
+            self._end()
+            os.close(alive)
+            locks.close()
+
+    def _stop(self, *_: object) -> None:
+        self.stopping = True
+
+    def _reload(self, *_: object) -> None:
+        self.reload = True
+
+    def _start_missing(self, site: Site, alive: int, mine: int) -> None:
+        for child in self.children:
+            if not child.pid and time.monotonic() >= child.start_at:
+                child.started = time.monotonic()
+                child.pid = os.fork()
+                if not child.pid:
+                    os.close(mine)
+                    os._exit(_be(child.role, site, self.folder, alive))
+
+    def _bury(self) -> None:
+        for child in self.children:
+            if child.pid and (status := _ended(child.pid)) is not None:
+                lasted = time.monotonic() - child.started
+                child.deaths = 0 if lasted > LONGEST_PAUSE or self.reload else child.deaths + 1
+                pause = min(LONGEST_PAUSE, 0.1 * 2**child.deaths) if status else 0.0
+                child.pid, child.start_at = 0, time.monotonic() + pause
+                if status:
+                    words = "%s ended with %s after %.1f s; starts again in %.1f s"
+                    log.error(words, child.role, status, lasted, pause)
+
+    def _read_again(self, site: Site) -> Site:
+        """The new declarations, if they are in order; else the ones that run now stay."""
+        self.reload = False
+        try:
+            fresh = identity.ready(load(self.folder), self.folder)
+        except DeclarationError as fault:
+            log.error("the declarations were not taken over: %s", fault)
+            return site
+        for child in self.children:
+            if child.pid:
+                os.kill(child.pid, signal.SIGTERM)
+        return fresh
+
+    def _end(self) -> None:
+        deadline = time.monotonic() + PATIENCE
+        for child in self.children:
+            if child.pid:
+                os.kill(child.pid, signal.SIGTERM)
+        while any(child.pid for child in self.children):
+            for child in self.children:
+                if child.pid and _ended(child.pid) is not None:
+                    child.pid = 0
+                elif child.pid and time.monotonic() > deadline:
+                    os.kill(child.pid, signal.SIGKILL)
+            time.sleep(0.01)
+
+
+def _nothing() -> None:
+    pass
+
+
+def _ended(pid: int) -> int | None:
+    """How a child ended, None while it lives."""
+    done, status = os.waitpid(pid, os.WNOHANG)
+    return os.waitstatus_to_exitcode(status) if done else None
+
+
+def prepare(folder: Path) -> None:
+    """The journal's tables, as this release needs them."""
+    journal = Journal(folder / "spool", "prepare")
+    upgrade(journal.engine)
+    journal.close()
+
+
+def _be(role: str, site: Site, folder: Path, alive: int) -> int:
+    """A child's whole life. Its exit code: 0 when told to stop."""
+    try:
+        stop = threading.Event()
+        threading.Thread(target=_watch, args=(alive, stop), name="watch", daemon=True).start()
+        be(role, site, folder, stop)
+    except Exception:
+        log.exception("role %s", role)
+        return 1
+    finally:
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    return 0
+
+
+def _watch(alive: int, stop: threading.Event) -> None:
+    """Blocks until the supervisor is gone."""
+    os.read(alive, 1)
+    stop.set()
+
+
+def be(role: str, site: Site, folder: Path, stop: threading.Event) -> None:
+    """One role in this process until `stop`, SIGTERM or SIGINT."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    journal = Journal(folder / "spool", f"{role}-{new_id(roles.now())}")
+    try:
+        roles.run(role, site, journal, Ground(folder, folder / "spool"), stop)
+    finally:
+        journal.close()
+
+
+def tell_reload(folder: Path) -> bool:
+    """Have a running hub read declarations and certificates again; False when none runs."""
+    locks = Locks(folder / "spool" / "run")
+    running = locks.held("hub")
+    if running:
+        os.kill(int((folder / "spool" / "run" / "hub.pid").read_text()), signal.SIGHUP)
+    return running
