@@ -1,6 +1,7 @@
-"""Adapters: how bytes come in and go out. Each is a module that keeps the contract of hub.contract.
+"""Adapters: how bytes come in and go out. Each is a module, or a package, that keeps the contract of hub.contract.
 
-A module is imported only when an endpoint names it. Third parties enter by the entry-point group
+One is imported only when an endpoint names it. What is not in ADAPTERS is no adapter: `names` and `algorithms` are
+shared by several, the modules inside a package are its own. Third parties enter by the entry-point group
 "eport.adapters".
 """
 

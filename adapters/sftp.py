@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from adapters import names
+from adapters import algorithms, names
 from hub.contract import Arrival, Ground, Handover, Known, Parcel
 from hub.errors import AdapterError, DeclarationError, OutcomeUnknown, Unreachable, Untrusted
 
@@ -52,13 +52,14 @@ class Options(BaseModel):
     """A partner's SFTP server.
 
     key             our private key as file:PATH (relative to the site) or env:NAME
-    host_keys       OpenSSH lines ("ssh-ed25519 AAAA…"); several during a change
+    host_keys       OpenSSH lines ("ssh-ed25519 AAAA…"), or file:PATH of such; several during a change
     put, get        remote folders for sending and fetching
     done            remote folder to which the partner moves what it has taken: evidence
     consumer_keeps  the partner never removes files from `put`: then a missing file was not delivered
     timeout         seconds for one answer; a whole operation may take four times as long
     stable          seconds without change after which a file of unknown format counts as whole
     pattern         which files to fetch, as a shell pattern
+    legacy          weak ciphers and MACs that this server alone may use, by name (adapters/algorithms.py)
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -77,15 +78,16 @@ class Options(BaseModel):
     max_size: int = 50_000_000
     stable: float = 10
     pattern: str = "*"
+    legacy: list[algorithms.Legacy] = []
 
 
 # ------------------------------------------------------------------------------------------- the connection
 
 
-def pinned(lines: Sequence[str]) -> dict[bytes, str]:
+def pinned(lines: Sequence[str], ground: Ground) -> dict[bytes, str]:
     """Key blob -> key type (RFC 4253, 6.6) of OpenSSH host key lines. DeclarationError for anything else."""
     found: dict[bytes, str] = {}
-    for line in lines:
+    for line in (inner for entry in lines for inner in _lines(entry, ground)):
         words = line.split()
         kind, text = (words[0], words[1]) if len(words) > 1 else ("", "")
         try:
@@ -98,6 +100,15 @@ def pinned(lines: Sequence[str]) -> dict[bytes, str]:
     if not found:
         raise DeclarationError("host_keys: at least one key has to be pinned")
     return found
+
+
+def _lines(line: str, ground: Ground) -> list[str]:
+    if not line.startswith("file:"):
+        return [line]
+    try:
+        return [inner for inner in ground.secret(line).splitlines() if inner.strip() and not inner.startswith("#")]
+    except (OSError, UnicodeDecodeError) as error:
+        raise DeclarationError(f"host_keys: {line}: cannot be read") from error
 
 
 def fingerprint(blob: bytes) -> str:
@@ -133,7 +144,7 @@ class _Link:
     def __init__(self, options: Options, ground: Ground) -> None:
         self._options = options
         self._ground = ground
-        self._pins = pinned(options.host_keys)
+        self._pins = pinned(options.host_keys, ground)
         self._transport: paramiko.Transport | None = None
         self._client: paramiko.SFTPClient | None = None
 
@@ -190,7 +201,7 @@ class _Link:
         key = self._own_key()
         connection = socket.create_connection((options.host, options.port), options.timeout)
         try:
-            transport = paramiko.Transport(connection)
+            transport = paramiko.Transport(connection, disabled_algorithms=algorithms.disabled(options.legacy))
         except BaseException:
             connection.close()
             raise
@@ -198,7 +209,13 @@ class _Link:
         transport.banner_timeout = transport.handshake_timeout = options.timeout
         transport.auth_timeout = transport.channel_timeout = options.timeout
         self._prefer_pinned(transport)
-        transport.start_client(timeout=options.timeout)
+        try:
+            transport.start_client(timeout=options.timeout)
+        except paramiko.SSHException as fault:
+            # paramiko tells only in words that somebody shows a host key without having its private half.
+            if str(fault).startswith("Signature verification"):
+                raise Untrusted(f"the server does not own the host key that it shows: {fault}") from fault
+            raise
         self._check_host(transport.get_remote_server_key().asbytes())
         try:
             transport.auth_publickey(options.user, key)
@@ -335,7 +352,7 @@ class _Outlet:
             if not renaming:
                 return Handover(parcel.delivery, Known.NOT_DONE, str(fault))
             return self._look(parcel, piece, str(fault))
-        return Handover(parcel.delivery, Known.DONE, self._shown(piece))
+        return Handover(parcel.delivery, Known.DONE, f"{self._path(piece.name)} sent with {_hash(piece.data)}")
 
     def _upload(self, client: paramiko.SFTPClient, piece: _Piece) -> None:
         path = self._path(piece.temporary)
@@ -363,41 +380,46 @@ class _Outlet:
 
     def _found(self, client: paramiko.SFTPClient, piece: _Piece) -> tuple[Known, str] | None:
         """DONE when the bytes are at the final name or among the taken ones, REFUSED when others are."""
-        verdict = _holds(client, self._path(piece.name), piece.data)
-        if verdict:
-            return Known.DONE, self._shown(piece)
+        final = self._path(piece.name)
+        shown = _shown(client, final, piece.data)
+        if shown:
+            return Known.DONE, f"{final} {shown}"
         if self._options.done is not None:
             taken = f"{self._options.done.rstrip('/')}/{piece.name}"
-            if _holds(client, taken, piece.data):
-                return Known.DONE, f"{taken} sha256:{hashlib.sha256(piece.data).hexdigest()}"
-        if verdict is False:
-            return Known.REFUSED, f"{self._path(piece.name)} exists with other content"
+            shown_there = _shown(client, taken, piece.data)
+            if shown_there:
+                return Known.DONE, f"{taken} {shown_there}"
+        if shown == "":
+            return Known.REFUSED, f"{final} exists with other content"
         return None
 
     def _path(self, name: str) -> str:
         return f"{self._put.rstrip('/')}/{name}"
 
-    def _shown(self, piece: _Piece) -> str:
-        return f"{self._path(piece.name)} sha256:{hashlib.sha256(piece.data).hexdigest()}"
 
+def _shown(client: paramiko.SFTPClient, path: str, data: bytes) -> str | None:
+    """What shows that the file at `path` is these bytes: its hash, or its size alone where it cannot be read.
 
-def _holds(client: paramiko.SFTPClient, path: str, data: bytes) -> bool | None:
-    """Whether the file at `path` is these bytes; by size alone when unreadable. None: no such file."""
+    "" when it is another file, None when there is none."""
     attributes = _lstat(client, path)
     if attributes is None:
         return None
     if not _regular(attributes) or attributes.st_size != len(data):
-        return False
+        return ""
     try:
         with client.open(path, "rb") as file:
-            return _exactly(file, len(data)) == data
+            return _hash(data) if _exactly(file, len(data)) == data else ""
     except PermissionError:
-        return True
+        return f"{len(data)} bytes, not readable"
     except OSError as fault:
         if _missing(fault):
             # Taken while we looked.
             return None
         raise
+
+
+def _hash(data: bytes) -> str:
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
 def _listing(client: paramiko.SFTPClient, path: str) -> Iterator[paramiko.SFTPAttributes]:

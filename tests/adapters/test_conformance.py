@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +27,7 @@ from cryptography.x509.oid import NameOID
 
 import adapters
 from adapters import folder, http, memory, names
+from adapters.http.server import HttpDoor
 from hub.contract import Arrival, DoorEndpoint, Ground, Inlet, Known, Outlet, Parcel
 from hub.errors import DeclarationError, Unreachable
 
@@ -102,7 +105,7 @@ def ground(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ground:
 
 
 @pytest.fixture
-def door(ground: Ground) -> Iterator[http.HttpDoor]:
+def door(ground: Ground) -> Iterator[HttpDoor]:
     options = http.Options(submit_token="env:EPORT_TEST_TOKEN", max_size=1000)
     ends = [DoorEndpoint("e", options), DoorEndpoint("source", options)]
     opened = http.door(("127.0.0.1", 0), ends, ground)
@@ -262,9 +265,7 @@ def test_the_archive_keeps_both_of_one_name(ground: Ground) -> None:
     assert [path.read_bytes() for path in kept] == [WHOLE, WHOLE + b"\n"]
 
 
-def test_an_interrupted_write_never_shows(
-    shelf: Stand, ground: Ground, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupted_write_never_shows(shelf: Stand, ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
@@ -320,13 +321,13 @@ def test_a_name_that_leaves_the_folder_is_refused(shelf: Stand) -> None:
 # ------------------------------------------------------------------------------------------------------------ http
 
 
-def submit(door: http.HttpDoor, path: str = "/submit/e", data: bytes = WHOLE, **headers: str) -> httpx2.Response:
+def submit(door: HttpDoor, path: str = "/submit/e", data: bytes = WHOLE, **headers: str) -> httpx2.Response:
     given = {"Authorization": f"Bearer {TOKEN}"} | {k.replace("_", "-"): v for k, v in headers.items()}
     url = f"http://{door.address[0]}:{door.address[1]}{path}"
     return httpx2.post(url, content=data, headers=given, trust_env=False)
 
 
-def test_the_door_takes_only_who_fits(door: http.HttpDoor) -> None:
+def test_the_door_takes_only_who_fits(door: HttpDoor) -> None:
     wrong = submit(door, Authorization="Bearer wrong")
     unknown = submit(door, "/submit/nobody")
     assert (wrong.status_code, unknown.status_code) == (401, 401)
@@ -335,14 +336,14 @@ def test_the_door_takes_only_who_fits(door: http.HttpDoor) -> None:
     assert (ping.status_code, ping.text) == (200, "ok")
 
 
-def test_the_door_refuses_nothing_and_too_much(door: http.HttpDoor) -> None:
+def test_the_door_refuses_nothing_and_too_much(door: HttpDoor) -> None:
     assert submit(door, data=b"").status_code == 400
     assert submit(door, data=b"x" * 1000).status_code == 202
     assert submit(door, data=b"x" * 1001).status_code == 413
     assert submit(door, data=b"x" * 90_000).status_code == 413
 
 
-def test_one_key_is_one_message_even_after_it_was_settled(door: http.HttpDoor, ground: Ground) -> None:
+def test_one_key_is_one_message_even_after_it_was_settled(door: HttpDoor, ground: Ground) -> None:
     inlet = http.inlet("e", http.Options(), ground)
     first = submit(door, Idempotency_Key="k1", Eport_Name="a.edi")
     again = submit(door, Idempotency_Key="k1", Eport_Name="a.edi")
@@ -350,12 +351,12 @@ def test_one_key_is_one_message_even_after_it_was_settled(door: http.HttpDoor, g
     assert first.json() == again.json()
     inlet.settle(inlet.collect(9)[0])
     assert submit(door, Idempotency_Key="k1").status_code == 200
-    assert submit(door, Idempotency_Key="k1", data=b"other").status_code == 409
+    assert submit(door, Idempotency_Key="k1", data=b"other").status_code == 422
     assert not inlet.collect(9)
 
 
 def test_a_crash_between_key_and_message_loses_nothing(
-    ground: Ground, door: http.HttpDoor, monkeypatch: pytest.MonkeyPatch
+    ground: Ground, door: HttpDoor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*args: object) -> None:
         raise OSError(28, "No space left on device")
@@ -367,16 +368,14 @@ def test_a_crash_between_key_and_message_loses_nothing(
     assert len(http.inlet("e", http.Options(), ground).collect(9)) == 1
 
 
-def test_an_unsafe_name_becomes_message(door: http.HttpDoor, ground: Ground) -> None:
+def test_an_unsafe_name_becomes_message(door: HttpDoor, ground: Ground) -> None:
     assert submit(door, Eport_Name="../../x").json()["name"] == "message"
     assert [a.name for a in http.inlet("e", http.Options(), ground).collect(9)] == ["message"]
 
 
 def test_a_missing_secret_is_told_at_once(ground: Ground) -> None:
     with pytest.raises(DeclarationError, match="EPORT_NOT_SET"):
-        http.door(
-            ("127.0.0.1", 0), [DoorEndpoint("e", http.Options(submit_token="env:EPORT_NOT_SET"))], ground
-        )
+        http.door(("127.0.0.1", 0), [DoorEndpoint("e", http.Options(submit_token="env:EPORT_NOT_SET"))], ground)
 
 
 @dataclass
@@ -422,9 +421,9 @@ def party() -> Iterator[Party]:
     ("status", "known"),
     [
         *((status, Known.DONE) for status in (200, 202, 409)),
-        *((status, Known.NOT_DONE) for status in (302, 408, 425, 429, 503)),
-        *((status, Known.REFUSED) for status in (400, 401, 404, 422)),
-        *((status, Known.UNKNOWN) for status in (303, 500, 502)),
+        *((status, Known.NOT_DONE) for status in (307, 308, 401, 407, 408, 425, 429, 503)),
+        *((status, Known.REFUSED) for status in (400, 403, 404, 422)),
+        *((status, Known.UNKNOWN) for status in (301, 302, 303, 500, 502)),
     ],
 )
 def test_a_status_tells_what_is_known(party: Party, ground: Ground, status: int, known: Known) -> None:
@@ -545,6 +544,28 @@ def test_load_knows_its_names_and_guesses() -> None:
     assert adapters.load("folder") is folder
     with pytest.raises(ValueError, match="did you mean 'folder'"):
         adapters.load("foldr")
+
+
+@pytest.mark.parametrize("name", ["names", "algorithms", "server", "adapters.http.server", "http.server"])
+def test_what_adapters_share_or_keep_inside_is_no_adapter(name: str) -> None:
+    with pytest.raises(ValueError, match="there is no adapter"):
+        adapters.load(name)
+
+
+@pytest.mark.parametrize("name", sorted(adapters.ADAPTERS))
+def test_every_adapter_offers_its_options_and_a_way_in_and_out(name: str) -> None:
+    module = adapters.load(name)
+    assert module.Options.model_config["extra"] == "forbid"
+    assert callable(module.inlet) and callable(module.outlet)
+
+
+def test_checking_a_site_imports_no_network_library() -> None:
+    code = (
+        "import sys, adapters; [adapters.load(name) for name in adapters.ADAPTERS];"
+        "print(sorted({'paramiko', 'waitress', 'httpx2'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "[]\n"
 
 
 def test_an_arrival_of_another_endpoint_is_no_path(ground: Ground) -> None:

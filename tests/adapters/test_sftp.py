@@ -7,8 +7,10 @@ import os
 import shutil
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import paramiko
@@ -68,9 +70,9 @@ def free_port() -> int:
 
 
 class Sshd:
-    """A private OpenSSH server on a loopback port, run as the current user."""
+    """A private OpenSSH server on a loopback port, run as the current user. `more` goes into its configuration."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, more: str = "") -> None:
         self.folder = folder
         self.port = free_port()
         self.ground = Ground(folder, folder)
@@ -83,7 +85,7 @@ class Sshd:
         (folder / "config").write_text(
             f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nPidFile none\n"
             f"AuthorizedKeysFile {folder}/authorized\nStrictModes no\nUsePAM no\nPermitRootLogin yes\n"
-            "PasswordAuthentication no\nSubsystem sftp internal-sftp\n"
+            f"PasswordAuthentication no\nSubsystem sftp internal-sftp\n{more}\n"
         )
         self.process: subprocess.Popen[bytes] | None = None
         self.start()
@@ -328,6 +330,72 @@ def test_operation_that_never_ends_is_cut_by_the_watchdog(sshd: Sshd) -> None:
     assert 1.5 < time.monotonic() - begin < 10
 
 
+@needs_sshd
+@pytest.mark.parametrize(
+    ("line", "legacy"),
+    [
+        ("Ciphers aes256-cbc", "aes256-cbc"),
+        ("Ciphers 3des-cbc", "3des-cbc"),
+        ("MACs hmac-sha1", "hmac-sha1"),
+        ("MACs hmac-md5-96", "hmac-md5-96"),
+    ],
+)
+def test_a_weak_algorithm_is_spoken_only_where_it_is_named(tmp_path: Path, line: str, legacy: str) -> None:
+    # Of a cipher that authenticates itself no MAC is asked.
+    sshd = Sshd(tmp_path, line if line.startswith("Ciphers") else f"{line}\nCiphers aes256-ctr")
+    try:
+        for named, known in (([], Known.NOT_DONE), (["aes128-cbc"], Known.NOT_DONE), ([legacy], Known.DONE)):
+            outlet = sftp.outlet("partner", sshd.options(legacy=named), sshd.ground)
+            told = one(outlet.send([PARCEL]))
+            outlet.close()
+            assert told.known is known, told.evidence
+        assert (sshd.put / "A.edi").read_bytes() == WHOLE
+    finally:
+        sshd.stop()
+
+
+def test_only_known_weak_algorithms_can_be_named(tmp_path: Path) -> None:
+    plain = {"host": "h", "user": "u", "key": "file:own", "host_keys": ["ssh-ed25519 AAAA"]}
+    for name in ("arcfour", "diffie-hellman-group1-sha1", "ssh-rsa", "none", "aes256-ctr"):
+        with pytest.raises(ValidationError, match="legacy"):
+            sftp.Options.model_validate(plain | {"legacy": [name]})
+
+
+class Impostor(paramiko.Ed25519Key):
+    """Shows the public half of another's host key and signs with its own."""
+
+    stolen: bytes
+
+    def asbytes(self) -> bytes:
+        return self.stolen
+
+
+def test_a_server_that_does_not_own_the_host_key_it_shows_is_untrusted(tmp_path: Path) -> None:
+    pinned = key_pair(tmp_path / "pinned")
+    key_pair(tmp_path / "mine")
+    key_pair(tmp_path / "own")
+    key = Impostor.from_private_key_file(str(tmp_path / "mine"))
+    key.stolen = next(iter(sftp.pinned([pinned], Ground(tmp_path, tmp_path))))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            transport = paramiko.Transport(listener.accept()[0])
+            transport.add_server_key(key)
+            with suppress(paramiko.SSHException, EOFError):
+                transport.start_server(server=paramiko.ServerInterface())
+            transport.close()
+            transport.packetizer.complete_handshake()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        port = listener.getsockname()[1]
+        options = sftp.Options(host="127.0.0.1", port=port, user="u", key="file:own", host_keys=[pinned], put="/")
+        told = one(sftp.outlet("p", options, Ground(tmp_path, tmp_path)).send([PARCEL]))
+        thread.join(10)
+    assert told.known is Known.UNTRUSTED
+    assert "does not own the host key" in told.evidence
+
+
 # ---- fetching
 
 
@@ -424,6 +492,17 @@ def test_server_down_is_unreachable(sshd: Sshd, inlet: sftp._Inlet) -> None:
 # ---- declarations
 
 
+def test_host_keys_may_stand_in_a_file_of_the_site(tmp_path: Path) -> None:
+    ground = Ground(tmp_path, tmp_path)
+    old, new = key_pair(tmp_path / "old"), key_pair(tmp_path / "new")
+    (tmp_path / "hosts").write_text(f"# both, during the change\n{old}\n\n{new}\n")
+    assert sftp.pinned(["file:hosts"], ground) == sftp.pinned([old, new], ground)
+    for lines in (["file:none"], ["file:empty"]):
+        (tmp_path / "empty").write_text("# none yet\n")
+        with pytest.raises(DeclarationError, match="host_keys"):
+            sftp.pinned(lines, ground)
+
+
 def test_what_is_missing_is_told(tmp_path: Path) -> None:
     ground = Ground(tmp_path, tmp_path)
     line = key_pair(tmp_path / "own")
@@ -485,3 +564,16 @@ def test_client_and_door_exchange_files(own: tuple[sftp.Options, sftpd.Options, 
     assert {item.known for item in laid.probe(answers)} == {Known.DONE}
     there.close()
     back.close()
+
+
+def test_evidence_claims_no_hash_of_a_file_that_cannot_be_read(
+    own: tuple[sftp.Options, sftpd.Options, Ground],
+) -> None:
+    options, _, ground = own
+    outlet = sftp.outlet("hub", options, ground)
+    cut = Parcel("d1", "A.edi", CUT)
+    first, again = one(outlet.send([cut])), one(outlet.send([cut]))
+    assert (first.known, again.known) == (Known.DONE, Known.DONE)
+    assert again.evidence == f"/outbound/A.edi {len(CUT)} bytes, not readable"
+    assert one(outlet.send([Parcel("d2", "A.edi", CUT + b"more")])).known is Known.REFUSED
+    outlet.close()

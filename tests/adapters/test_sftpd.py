@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import socket
+import struct
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import paramiko
 import pytest
+from paramiko import common
 
 from adapters import sftpd
+from adapters.sftpd import box, disk, hubside, server
+from adapters.sftpd.hubside import BoxInlet, BoxOutlet
+from adapters.sftpd.server import SftpDoor
 from hub.contract import DoorEndpoint, Ground, Known, Parcel
 from hub.errors import DeclarationError
 
@@ -49,7 +56,7 @@ class Port:
     """Two parties, `bohai` and `other`, before one door."""
 
     ground: Ground
-    door: sftpd._Door
+    door: SftpDoor
     options: dict[str, sftpd.Options]
 
     @property
@@ -59,10 +66,10 @@ class Port:
     def key(self, user: str = "bohai") -> Path:
         return self.ground.site / user
 
-    def inlet(self, user: str = "bohai") -> sftpd._Inlet:
+    def inlet(self, user: str = "bohai") -> BoxInlet:
         return sftpd.inlet(user, self.options[user], self.ground)
 
-    def outlet(self, user: str = "bohai") -> sftpd._Outlet:
+    def outlet(self, user: str = "bohai") -> BoxOutlet:
         return sftpd.outlet(user, self.options[user], self.ground)
 
     def taken(self) -> list[tuple[str, bytes]]:
@@ -374,7 +381,7 @@ def test_parties_do_not_see_each_other(port: Port, client: paramiko.SFTPClient) 
 
 
 def test_more_sessions_than_allowed_are_refused(port: Port) -> None:
-    clients = [port.client() for _ in range(sftpd.SESSIONS_PER_PARTY)]
+    clients = [port.client() for _ in range(server.SESSIONS_PER_PARTY)]
     with pytest.raises((paramiko.SSHException, EOFError, OSError)):
         port.client()
     assert clients[0].listdir("/") == ["README.txt", "archive", "error", "inbound", "outbound"]
@@ -390,16 +397,122 @@ def test_only_public_keys_and_three_tries(port: Port) -> None:
         transport.auth_password("bohai", "secret", fallback=False)
     assert refused.value.allowed_types == ["publickey"]
     stranger = paramiko.Ed25519Key.from_private_key_file(str(port.key("stranger")))
-    for _ in range(sftpd.AUTH_TRIES):
+    for _ in range(server.AUTH_TRIES):
         with pytest.raises(paramiko.SSHException):
             transport.auth_publickey("bohai", stranger)
     until(lambda: not transport.is_active())
     transport.close()
 
 
+def packet(payload: bytes) -> bytes:
+    """An unencrypted SSH packet (RFC 4253, 6)."""
+    padding = 8 - (5 + len(payload)) % 8 + 8
+    return struct.pack(">IB", len(payload) + padding + 1, padding) + payload + bytes(padding)
+
+
+NO_ALGORITHMS = packet(b"\x14" + bytes(16) + bytes(4 * 10) + bytes(5))
+GARBAGE = {
+    "nothing": b"",
+    "http": b"GET / HTTP/1.1\r\n\r\n",
+    "tls": b"\x16\x03\x01\x02\x00\x01" + bytes(range(256)) * 2,
+    "no end": b"x" * 100_000,
+    "no text": b"\xff\xfe\r\n" * 200,
+    "a greeting": b"SSH-2.0-x\r\n",
+    "a greeting and noise": b"SSH-2.0-x\r\n" + bytes(range(256)) * 2,
+    "an early packet": b"SSH-2.0-x\r\n" + packet(b"\x5a" + bytes(30)),
+    "names that are no text": b"SSH-2.0-x\r\n" + packet(b"\x14" + bytes(16) + b"\0\0\0\4\xff\xfe\xfd\xfc" * 10),
+}
+
+
+def lines_logged(port: Port, log: pytest.LogCaptureFixture, data: bytes) -> list[tuple[str, int]]:
+    """(logger, level) of what is logged from INFO up until a connection that sends `data` is over and forgotten."""
+    log.set_level(logging.INFO)
+    with socket.create_connection(port.door.address, 10) as connection, suppress(OSError):
+        until(lambda: port.door._sessions)
+        connection.sendall(data)
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(65536):
+            pass
+    until(lambda: not port.door._sessions)
+    return [(record.name, record.levelno) for record in log.records]
+
+
+@pytest.mark.parametrize("data", GARBAGE.values(), ids=GARBAGE.keys())
+def test_a_port_scan_is_one_quiet_line(port: Port, caplog: pytest.LogCaptureFixture, data: bytes) -> None:
+    assert lines_logged(port, caplog, data) == [("eport.sftpd", logging.INFO)]
+    assert "127.0.0.1 did not log in" in caplog.text
+    assert "Traceback" not in caplog.text
+
+
+def test_a_client_without_a_common_algorithm_is_one_warning(port: Port, caplog: pytest.LogCaptureFixture) -> None:
+    data = b"SSH-2.0-old\r\n" + NO_ALGORITHMS
+    assert lines_logged(port, caplog, data) == [("eport.sftpd", logging.WARNING)]
+    assert "no acceptable" in caplog.text
+
+
+def test_refused_keys_are_one_line_and_a_login_is_none(port: Port, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "eport.sftpd")
+    stranger = paramiko.Ed25519Key.from_private_key_file(str(port.key("stranger")))
+    transport = paramiko.Transport(socket.create_connection(port.door.address, 10))
+    transport.start_client(timeout=10)
+    with pytest.raises(paramiko.AuthenticationException):
+        transport.auth_publickey("bohai", stranger)
+    transport.close()
+    until(lambda: not port.door._sessions)
+    assert [record.message for record in caplog.records if record.name == "eport.sftpd"] == [
+        "127.0.0.1 did not log in: 'keys refused'"
+    ]
+    caplog.clear()
+    port.transport().close()
+    until(lambda: not port.door._sessions)
+    assert [record for record in caplog.records if record.name == "eport.sftpd"] == []
+
+
+def test_a_fault_of_our_own_is_still_told_in_full(
+    port: Port, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(keeper: server.Doorkeeper, username: str, key: paramiko.PKey) -> int:
+        raise RuntimeError("a bug of ours")
+
+    monkeypatch.setattr(server.Doorkeeper, "check_auth_publickey", broken)
+    with pytest.raises(paramiko.SSHException):
+        port.transport()
+    until(lambda: not port.door._sessions)
+    told = [record.message for record in caplog.records if record.name == server.CHANNEL]
+    assert any("a bug of ours" in line for line in told)
+    assert any("in broken" in line for line in told), "the traceback"
+
+
+def test_a_fault_after_the_login_is_still_told_in_full(port: Port, caplog: pytest.LogCaptureFixture) -> None:
+    transport = port.transport()
+    until(lambda: any(session.party for session in port.door._sessions))
+    message = paramiko.Message()
+    message.add_byte(bytes([common.MSG_CHANNEL_EOF]))
+    message.add_int(77)
+    transport._send_message(message)  # type: ignore[attr-defined]
+    until(lambda: not port.door._sessions)
+    told = [record.message for record in caplog.records if record.name == server.CHANNEL]
+    assert "Channel request for unknown channel 77" in told
+    transport.close()
+
+
+@pytest.mark.parametrize("weak", ["aes256-cbc", "3des-cbc", "hmac-sha1", "hmac-md5"])
+def test_the_door_speaks_no_legacy_algorithm(port: Port, weak: str) -> None:
+    transport = paramiko.Transport(socket.create_connection(port.door.address, 10))
+    security = transport.get_security_options()
+    if weak.startswith("hmac"):
+        security.digests = (weak,)
+    else:
+        security.ciphers = (weak,)
+    with pytest.raises(paramiko.SSHException, match="no acceptable"):
+        transport.start_client(timeout=10)
+    transport.close()
+    transport.packetizer.complete_handshake()
+
+
 def test_garbage_and_hang_ups_do_not_stop_the_door(port: Port) -> None:
-    for garbage in (b"", b"GET / HTTP/1.1\r\n\r\n", b"SSH-2.0-x\r\n" + os.urandom(500)):
-        with socket.create_connection(port.door.address, 10) as connection:
+    for garbage in GARBAGE.values():
+        with socket.create_connection(port.door.address, 10) as connection, suppress(OSError):
             connection.sendall(garbage)
     client = port.client()
     put(client, "A.edi", WHOLE)
@@ -419,10 +532,96 @@ def test_host_key_is_kept_and_private(port: Port) -> None:
 def test_unusable_keys_and_doubled_users_are_told(port: Port) -> None:
     for lines in (["ssh-dss AAAA"], ["ssh-ed25519 AAAAB3NzaC1yc2E="], ["file:none.pub"], ["ssh-ed25519 A"]):
         with pytest.raises(DeclarationError):
-            sftpd.key_blobs(lines, port.ground)
+            server.key_blobs(lines, port.ground)
     twice = [DoorEndpoint(name, port.options["bohai"]) for name in ("a", "b")]
     with pytest.raises(DeclarationError, match="another endpoint"):
         sftpd.door(("127.0.0.1", 0), twice, port.ground)
+
+
+# ------------------------------------------------------------------------------------------------ left behind
+
+
+def days_ago(path: Path, days: float) -> None:
+    then = time.time() - days * 86_400
+    os.utime(path, (then, then))
+
+
+def test_a_new_session_finds_its_abandoned_uploads_gone(port: Port) -> None:
+    outbound = port.home / "outbound"
+    for name, days in (("old.edi.part", 2), (".old.edi", 2), ("fresh.edi.part", 0.5), ("cut.edi", 2)):
+        (outbound / name).write_bytes(CUT)
+        days_ago(outbound / name, days)
+    (port.home.parent / "other" / "outbound" / "theirs.part").write_bytes(CUT)
+    days_ago(port.home.parent / "other" / "outbound" / "theirs.part", 2)
+    client = port.client()
+    assert client.listdir("/outbound") == ["cut.edi", "fresh.edi.part"]
+    assert (port.home.parent / "other" / "outbound" / "theirs.part").exists()
+    client.get_channel().get_transport().close()  # type: ignore[union-attr]
+
+
+def test_abandoned_uploads_no_longer_fill_the_quota(
+    port: Port, client: paramiko.SFTPClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(2):
+        put(client, f"{number}.part", b"x" * 199_000)
+    with pytest.raises(OSError, match="Failure"):
+        put(client, "A.txt", b"x" * 199_000)
+    until(lambda: client.listdir("/outbound") == ["0.part", "1.part"])
+    for number in range(2):
+        days_ago(port.home / "outbound" / f"{number}.part", 2)
+    monkeypatch.setattr(box, "TIDY_SECONDS", 0)
+    put(client, "A.txt", b"x" * 199_000)
+    assert client.listdir("/outbound") == []
+    assert [name for name, _ in port.taken()] == ["A.txt"]
+
+
+def test_an_upload_that_is_open_is_not_abandoned(
+    port: Port, client: paramiko.SFTPClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(box, "TIDY_SECONDS", 0)
+    with client.open("/outbound/A.edi.part", "wb") as file:
+        file.write(CUT)
+        file.flush()
+        assert file.stat().st_size == len(CUT)
+        days_ago(port.home / "outbound" / "A.edi.part", 2)
+        put(client, "B.edi", WHOLE)
+        assert client.listdir("/outbound") == ["A.edi.part"]
+        file.write(WHOLE[len(CUT) :])
+    client.rename("/outbound/A.edi.part", "/outbound/A.edi")
+    assert [name for name, _ in port.taken()] == ["B.edi", "A.edi"]
+
+
+def test_the_age_of_abandoned_uploads_is_told_to_the_party(port: Port) -> None:
+    assert "24 hours" in (port.home / "README.txt").read_text("utf-8")
+    options = sftpd.Options(user="u", keys=[], abandoned_after=5400)
+    sftpd.inlet("third", options, port.ground)
+    assert "超过 1.5 小时" in (port.ground.spool / "boxes" / "third" / "README.txt").read_text("utf-8")
+
+
+def test_markers_that_nobody_will_ask_for_are_removed(port: Port) -> None:
+    parcels = [Parcel(f"d{number}", f"{number}.edi", WHOLE) for number in range(3)]
+    assert {item.known for item in port.outlet().send(parcels)} == {Known.DONE}
+    for parcel in parcels:
+        (port.home / "inbound" / parcel.name).unlink()
+    days_ago(port.home / ".handed" / "d0", hubside.MARKERS_KEPT_DAYS + 1)
+    days_ago(port.home / ".handed" / "d1", hubside.MARKERS_KEPT_DAYS - 1)
+    again = port.outlet()
+    assert [item.known for item in again.probe(parcels)] == [Known.DONE] * 3
+    assert [item.known for item in again.send(parcels)] == [Known.DONE] * 3, "the old marker answers once more"
+    assert os.listdir(port.home / "inbound") == []
+    assert sorted(os.listdir(port.home / ".handed")) == ["d1", "d2"]
+
+
+def test_an_old_marker_of_a_try_that_failed_is_made_new(port: Port) -> None:
+    parcel = Parcel("d1", "A.edi", WHOLE)
+    first = port.outlet()
+    first._prepare(parcel)
+    first._mark([parcel])
+    days_ago(port.home / ".handed" / "d1", hubside.MARKERS_KEPT_DAYS + 1)
+    assert [item.known for item in port.outlet().send([parcel])] == [Known.DONE]
+    (port.home / "inbound" / "A.edi").unlink()
+    assert [item.known for item in port.outlet().send([parcel])] == [Known.DONE]
+    assert os.listdir(port.home / "inbound") == []
 
 
 # ------------------------------------------------------------------------------------------- the hub's side
@@ -458,3 +657,35 @@ def test_outlet_prepared_but_not_renamed_is_not_done(port: Port) -> None:
     assert [item.known for item in port.outlet().probe([parcel])] == [Known.NOT_DONE]
     assert [item.known for item in port.outlet().send([parcel])] == [Known.DONE]
     assert sorted(os.listdir(port.home / "inbound")) == ["A.edi"]
+
+
+def test_outlet_without_its_folders_does_nothing_and_knows_nothing(port: Port) -> None:
+    parcel = Parcel("d1", "A.edi", WHOLE)
+    outlet = port.outlet()
+    port.home.rename(port.home.with_name("unmounted"))
+    assert [item.known for item in outlet.send([parcel])] == [Known.NOT_DONE]
+    assert [item.known for item in outlet.probe([parcel])] == [Known.UNKNOWN]
+
+
+def test_outlet_is_in_doubt_only_about_what_it_has_named(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
+    outlet = port.outlet()
+    named: list[str] = []
+    rename, fsync_folder = os.rename, disk.fsync_folder
+
+    def naming(old: Path, new: Path) -> None:
+        if Path(new).name == "B.edi":
+            raise OSError(28, "No space left on device")
+        rename(old, new)
+        named.append(Path(new).name)
+
+    def failing(folder: Path) -> None:
+        if "A.edi" in named:
+            raise OSError(5, "Input/output error")
+        fsync_folder(folder)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", naming)
+        patch.setattr(disk, "fsync_folder", failing)
+        told = list(outlet.send([Parcel("d1", "A.edi", WHOLE), Parcel("d2", "B.edi", WHOLE)]))
+    assert [item.known for item in told] == [Known.UNKNOWN, Known.NOT_DONE]
+    assert [item.known for item in outlet.send([Parcel("d2", "B.edi", WHOLE)])] == [Known.DONE]
