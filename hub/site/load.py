@@ -2,122 +2,209 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from pydantic import BaseModel
+
+from hub.declaration import Declaration, model, near, read, relative
 from hub.edifact.directory import Directories
 from hub.errors import DeclarationError
-from hub.finding import Finding, rejects
+from hub.finding import Finding, Place, rejects
 from hub.identity.keys import Signer
 from hub.identity.register import Register
 from hub.mapping import compile as language
+from hub.site.check import Declared, cross_check
 from hub.site.model import Kind, Routes, System
-from hub.site.reading import Source, model, near, read
 from hub.site.site import Site, Usage, fingerprint
 from hub.xml.schema import Schema
 
+M = TypeVar("M", bound=BaseModel)
+KeyPath = tuple[Any, ...]
+_BROKEN = (KeyError, OSError, ValueError, TypeError, AttributeError, IndexError, RecursionError)
+"""What comes of a table or a mapping that is not built as it should be."""
+
+
+class Table(BaseModel):
+    """schemas/codes/<table>.yaml: one code table."""
+
+    table: str
+    rows: dict[str, str]
+
 
 def load(folder: Path, register: Register | None = None, signer: Signer | None = None) -> Site:
-    """The site in `folder`. Raises DeclarationError with all findings; a site that loads can run."""
+    """The site in `folder`, with warnings. Raises DeclarationError with all findings; a site that loads can run."""
     findings: list[Finding] = []
-    where = _file(folder, "routes.yaml")
-    source = read(where)
-    routes = model(source, Routes)
-    files = [where]
-    systems: dict[str, System] = {}
-    sources: dict[str, Source] = {}
-    for path in sorted((folder / "mappings").glob("*/system.yaml")):
-        try:
-            declared = read(path)
-            system = model(declared, System)
-            systems[system.system] = system
-            sources[system.system] = declared
-            files.append(path)
-        except DeclarationError as fault:
-            findings.extend(fault.findings)
+    files: list[Path] = []
+    port = _declared(folder, folder / "routes.yaml", Routes, files, findings)
+    systems, sources = _systems(folder, files, findings)
+    tables = _tables(folder, files, findings)
+    whole = not findings  # else names that are missing may only be in a file that cannot be read
     directories = Directories(folder / "schemas" / "edifact")
-    tables = _tables(folder, files)
     kinds = _kinds(folder, systems, sources, directories, findings)
-    mappings = _mappings(folder, kinds, tables, files, findings)
-    findings += cross_check(source, routes, sources, systems, kinds, mappings)
-    if rejects(findings):
+    rules = {kind: rule for system in systems.values() for kind, rule in system.kinds.items()}
+    mappings, written = _mappings(folder, rules, kinds, tables, whole, files, findings)
+    if port is not None and whole:
+        declared = Declared(folder, port[0], port[1], sources, systems, rules, kinds, mappings, written, tables)
+        findings += cross_check(declared)
+    findings.sort(key=_order)
+    if port is None or rejects(findings):
         raise DeclarationError(f"{folder}: {len(findings)} mistakes", tuple(findings))
-    empty = Register() if register is None else register
-    by_unh = {(u.rule.type, u.rule.release): u for u in kinds.values() if u.rule.format == "edifact"}
-    by_root = {f"{{{u.schema.namespace}}}{u.rule.root}": u for u in kinds.values() if u.schema}
     return Site(
         folder,
-        routes,
+        port[1],
         systems,
         kinds,
         mappings,
         tables,
         directories,
-        empty,
+        Register() if register is None else register,
         signer,
         fingerprint(files),
-        by_unh,
-        by_root,
+        {(u.rule.type, u.rule.release): u for u in kinds.values() if u.rule.format == "edifact"},
+        {f"{{{u.schema.namespace}}}{u.rule.root}": u for u in kinds.values() if u.schema},
+        tuple(findings),
     )
 
 
-def _file(folder: Path, name: str) -> Path:
-    path = folder / name
-    if not path.exists():
-        raise DeclarationError(f"{folder} is no site: it has no {name}")
-    return path
+def _order(finding: Finding) -> tuple[bool, str, int, int]:
+    """Errors before warnings, then as one reads the files."""
+    place = finding.place
+    return finding.severity != "error", place.file or "", place.line or 0, place.column or 0
 
 
-def _tables(folder: Path, files: list[Path]) -> dict[str, dict[str, str]]:
-    tables = {}
+def _declared(
+    folder: Path, path: Path, kind: type[M], files: list[Path], findings: list[Finding]
+) -> tuple[Declaration, M] | None:
+    """One file as its model; None when it cannot be used."""
+    try:
+        source = read(folder, path)
+        made = model(source, kind)
+    except DeclarationError as fault:
+        findings.extend(fault.findings)
+        return None
+    files.append(path)
+    return source, made
+
+
+def _systems(
+    folder: Path, files: list[Path], findings: list[Finding]
+) -> tuple[dict[str, System], dict[str, Declaration]]:
+    systems: dict[str, System] = {}
+    sources: dict[str, Declaration] = {}
+    owner: dict[str, str] = {}
+    for path in sorted((folder / "mappings").glob("*/system.yaml")):
+        found = _declared(folder, path, System, files, findings)
+        if found is None:
+            continue
+        source, system = found
+        if system.system in systems:
+            at = sources[system.system].file
+            findings.append(source.finding("site.twice", ("system",), system.system, at))
+            continue
+        for kind in system.kinds:
+            if kind in owner:
+                findings.append(source.finding("site.twice", ("kinds", kind), kind, owner[kind], key=True))
+            owner[kind] = source.file
+        systems[system.system], sources[system.system] = system, source
+    return systems, sources
+
+
+def _tables(folder: Path, files: list[Path], findings: list[Finding]) -> dict[str, dict[str, str]]:
+    tables: dict[str, dict[str, str]] = {}
     for path in sorted((folder / "schemas" / "codes").glob("*.yaml")):
-        value = read(path).value
-        tables[str(value["table"])] = {str(code): str(name) for code, name in value["rows"].items()}
-        files.append(path)
+        found = _declared(folder, path, Table, files, findings)
+        if found is None:
+            continue
+        source, table = found
+        if table.table in tables:
+            findings.append(source.finding("site.twice", ("table",), table.table, "schemas/codes"))
+        tables[table.table] = table.rows
     return tables
+
+
+# ---- kinds
 
 
 def _kinds(
     folder: Path,
     systems: dict[str, System],
-    sources: dict[str, Source],
+    sources: dict[str, Declaration],
     directories: Directories,
     findings: list[Finding],
 ) -> dict[str, Usage]:
+    """Every kind that can be used; what keeps the others from it is added to `findings`."""
     kinds: dict[str, Usage] = {}
     for name, system in systems.items():
         for kind, rule in system.kinds.items():
             try:
-                kinds[kind] = _usage(folder, kind, name, rule, directories)
-            except (KeyError, OSError, ValueError) as fault:
-                found = sources[name].finding("site.bad_kind", ("kinds", kind), kind, str(fault))
-                findings.append(found)
+                usage = _usage(folder, kind, name, rule, directories, sources[name])
+                kinds[kind] = replace(usage, readers=_readers(usage, sources[name]))
+            except DeclarationError as fault:
+                findings.extend(_placed(folder, finding) for finding in fault.findings)
     return kinds
 
 
-def _usage(folder: Path, kind: str, system: str, rule: Kind, directories: Directories) -> Usage:
-    """One kind with its facts and its paths compiled. KeyError, OSError or ValueError say what is not there."""
+def _usage(folder: Path, kind: str, system: str, rule: Kind, directories: Directories, source: Declaration) -> Usage:
+    """One kind with its facts. Raises DeclarationError with findings."""
+    at = ("kinds", kind)
+    for name in ("schema", "root") if rule.format == "xml" else ("type", "release"):
+        if not getattr(rule, "schema_" if name == "schema" else name):
+            raise _no(source.finding("site.missing_key", (*at, name), expected=name))
     if rule.format == "xml":
-        schema = Schema(folder / "schemas" / rule.schema_)
-        facts: Any = language.XmlFacts(schema)
-        return Usage(kind, system, rule, schema=schema, readers=_readers(rule, facts))
-    directory = directories.get(rule.release)
-    spec = directory.message(rule.type)
-    facts = language.EdifactFacts(directory, spec)
-    return Usage(kind, system, rule, directory=directory, spec=spec, readers=_readers(rule, facts))
+        path = folder / "schemas" / rule.schema_
+        if not path.is_file():
+            there = [relative(folder / "schemas", file) for file in (folder / "schemas").rglob("*.xsd")]
+            raise _no(source.finding("site.unknown_name", (*at, "schema"), rule.schema_, near(rule.schema_, there)))
+        schema = Schema(path)
+        if not schema.has((rule.root,)):
+            raise _no(source.finding("site.unknown_name", (*at, "root"), rule.root, near(rule.root, schema.children())))
+        return Usage(kind, system, rule, schema=schema)
+    if rule.release.count(":") != 1:
+        raise _no(source.finding("site.bad_value", (*at, "release"), rule.release, "D:96B"))
+    where = "release"
+    try:
+        directory = directories.get(rule.release)
+        where = "type"
+        return Usage(kind, system, rule, directory=directory, spec=directory.message(rule.type))
+    except KeyError as fault:
+        raise _no(source.finding("site.bad_kind", (*at, where), kind, _said(fault))) from fault
+    except _BROKEN as fault:
+        said = f"schemas/edifact: {_said(fault)}"
+        raise _no(source.finding("site.bad_kind", (*at, where), kind, said)) from fault
 
 
-def _readers(rule: Kind, facts: Any) -> dict[str, Any]:
+def _readers(usage: Usage, source: Declaration) -> dict[str, Any]:
     """Every path that a kind names, compiled once; those of reasons below their own loop."""
-    paths = [*rule.keys.values(), rule.document, rule.function.from_ if rule.function else ""]
+    rule, facts = usage.rule, _facts(usage)
+    paths: list[tuple[KeyPath, str, str]] = [(("keys", name), path, "") for name, path in rule.keys.items()]
+    paths.append((("document",), rule.document, ""))
+    if rule.function:
+        paths.append((("function", "from"), rule.function.from_, ""))
     if rule.answers:
-        paths += [*rule.answers.by.values(), rule.answers.verdict.from_, rule.answers.number]
-    readers = {path: language.reader(path, facts) for path in paths if path}
+        paths += [(("answers", "by", name), path, "") for name, path in rule.answers.by.items()]
+        paths.append((("answers", "verdict", "from"), rule.answers.verdict.from_, ""))
+        paths.append((("answers", "number"), rule.answers.number, ""))
     if rule.answers and rule.answers.reasons:
         reasons = rule.answers.reasons
-        readers[reasons.each] = language.reader(reasons.each, facts)
-        for path in (reasons.code, reasons.text):
-            readers[path] = language.reader(path, facts, below=reasons.each)
+        paths.append((("answers", "reasons", "each"), reasons.each, ""))
+        paths.append((("answers", "reasons", "code"), reasons.code, reasons.each))
+        paths.append((("answers", "reasons", "text"), reasons.text, reasons.each))
+    readers: dict[str, Any] = {}
+    findings: list[Finding] = []
+    for at, path, below in paths:
+        if not path:
+            continue
+        try:
+            readers[path] = language.reader(path, facts, below=below)
+        except DeclarationError as fault:
+            expected = fault.findings[0].expected
+            findings.append(source.finding("site.bad_path", ("kinds", usage.name, *at), path, expected))
+        except _BROKEN as fault:
+            findings.append(source.finding("site.bad_path", ("kinds", usage.name, *at), path, _said(fault)))
+    if findings:
+        raise _no(*findings)
     return readers
 
 
@@ -129,93 +216,68 @@ def _facts(usage: Usage) -> Any:
     return language.EdifactFacts(usage.directory, usage.spec)
 
 
+def _no(*findings: Finding) -> DeclarationError:
+    return DeclarationError(findings[0].code, findings)
+
+
+def _said(fault: Exception) -> str:
+    return str(fault.args[0] if isinstance(fault, KeyError) and fault.args else fault)[:300] or type(fault).__name__
+
+
+def _placed(folder: Path, finding: Finding) -> Finding:
+    """`finding` with its file named from the site's folder."""
+    file = Path(finding.place.file or "")
+    if not file.is_absolute():
+        return finding
+    return replace(finding, place=replace(finding.place, file=relative(folder.resolve(), file)))
+
+
+# ---- mappings
+
+
 def _mappings(
     folder: Path,
+    rules: dict[str, Kind],
     kinds: dict[str, Usage],
     tables: dict[str, dict[str, str]],
+    whole: bool,
     files: list[Path],
     findings: list[Finding],
-) -> dict[tuple[str, str], Any]:
-    made: dict[tuple[str, str], Any] = {}
+) -> tuple[dict[tuple[str, str], language.Mapping], dict[tuple[str, str], Declaration]]:
+    """Mappings by (source kinds with commas between them, target kind), and the files that they are written in."""
+    made: dict[tuple[str, str], language.Mapping] = {}
+    written: dict[tuple[str, str], Declaration] = {}
     for path in sorted((folder / "mappings").glob("*/*--to--*.yaml")):
         files.append(path)
+        name = relative(folder, path)
         try:
-            rules = language.load(path)
-            names = {alias: kinds[kind] for alias, kind in rules.sources.items()}
-            facts = {alias: _facts(usage) for alias, usage in names.items()}
-            target = _facts(kinds[rules.target])
-            made[",".join(rules.sources.values()), rules.target] = language.compile(rules, facts, target, tables)
-        except KeyError as unknown:
-            place = read(path).place(("from",))
-            findings.append(Finding("site.unknown_name", place, str(unknown), near(str(unknown), kinds)))
+            source = read(folder, path)
+            mapping = language.load(Path(name), path.read_bytes())
+            unknown = _unknown(source, mapping, rules) if whole else []
+            findings += unknown
+            if unknown or not {*mapping.sources.values(), mapping.target} <= kinds.keys():
+                continue  # a kind that cannot be used has findings of its own
+            key = ",".join(mapping.sources.values()), mapping.target
+            if key in made:
+                findings.append(source.finding("site.twice", ("from",), " → ".join(key), made[key].name))
+            facts = {alias: _facts(kinds[kind]) for alias, kind in mapping.sources.items()}
+            made[key] = language.compile(mapping, facts, _facts(kinds[mapping.target]), tables)
+            written[key] = source
         except DeclarationError as fault:
             findings.extend(fault.findings)
-    return made
+        except _BROKEN as fault:
+            place = Place(file=name, line=1, column=1)
+            findings.append(Finding("mapping.unreadable", place, _said(fault), "from, to, and document or message"))
+    return made, written
 
 
-def cross_check(
-    source: Source,
-    routes: Routes,
-    sources: dict[str, Source],
-    systems: dict[str, System],
-    kinds: dict[str, Usage],
-    mappings: dict[tuple[str, str], Any],
-) -> list[Finding]:
-    """Every name that a declaration uses exists; every delivery has its mapping; every awaited answer can come."""
-    findings: list[Finding] = []
-
-    def known(found: str, names: Any, where: Source, path: tuple[Any, ...]) -> bool:
-        if found in names:
-            return True
-        findings.append(where.finding("site.unknown_name", path, found, near(found, names)))
-        return False
-
-    known(routes.port, routes.parties, source, ("port",))
-    for name, party in routes.parties.items():
-        if party.at:
-            known(party.at, routes.endpoints, source, ("parties", name, "at"))
-    for name, endpoint in routes.endpoints.items():
-        findings += _adapter(source, name, endpoint.adapter, endpoint.options)
-    for name, route in routes.routes.items():
-        known(route.when.kind, kinds, source, ("routes", name, "when", "kind"))
-        for party_name, kind in route.to.items():
-            at = ("routes", name, "to", party_name)
-            if party_name != "sender":
-                known(party_name, routes.parties, source, at)
-            if known(kind, kinds, source, at) and kind != route.when.kind:
-                found = [s for s, target in mappings if target == kind and s == route.when.kind]
-                if not found:
-                    findings.append(source.finding("site.no_mapping", at, route.when.kind, kind))
-    for name, system in systems.items():
-        findings += _case(sources[name], system, routes, kinds, mappings)
-    return findings
-
-
-def _adapter(source: Source, name: str, adapter: str, options: dict[str, Any]) -> list[Finding]:
-    import adapters
-
-    path = ("endpoints", name, "adapter")
-    try:
-        adapters.load(adapter).Options.model_validate(options)
-    except ValueError as fault:  # an unknown adapter, or pydantic's ValidationError, which is a ValueError
-        return [source.finding("site.bad_value", path, adapter, str(fault).replace("\n", "; ")[:300])]
-    return []
-
-
-def _case(
-    source: Source, system: System, routes: Routes, kinds: dict[str, Usage], mappings: dict[tuple[str, str], Any]
-) -> list[Finding]:
-    if system.case is None:
-        return []
-    findings = []
-    for name, stage in system.case.stages.items():
-        for on in (*stage.on.all, *stage.on.any):
-            party, _, verdict = on.partition(" ")
-            names = routes.parties if verdict else kinds
-            if party not in names or verdict not in ("", "accepted", "refused"):
-                at = ("case", "stages", name, "on")
-                findings.append(source.finding("site.unknown_name", at, on, near(party, names)))
-        for kind in filter(None, (stage.make, stage.send.kind if stage.send else "")):
-            if kind not in {target for _, target in mappings}:
-                findings.append(source.finding("site.no_mapping", ("case", "stages", name), name, kind))
-    return findings
+def _unknown(source: Declaration, mapping: language.Rules, rules: dict[str, Kind]) -> list[Finding]:
+    """Kinds that a mapping names and nobody declares."""
+    named: list[tuple[KeyPath, str]] = [
+        (("from", alias) if alias else ("from",), kind) for alias, kind in mapping.sources.items()
+    ]
+    return [
+        source.finding("site.unknown_name", at, kind, near(kind, rules))
+        for at, kind in (*named, (("to",), mapping.target))
+        if kind not in rules
+    ]

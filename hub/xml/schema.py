@@ -1,8 +1,13 @@
-"""XML schemas from local files: libxml2 decides, xmlschema explains and tells what paths there are."""
+"""XML schemas from local files: libxml2 decides, xmlschema explains and tells what paths there are.
+
+xmlschema takes a long time to begin. So a path that the files plainly declare is found in them directly (`Outline`);
+what is not found so is asked of xmlschema, which knows all of XML Schema.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -15,6 +20,9 @@ from hub.finding import Finding, Place
 from hub.xml.gate import parse
 
 _XS = "{http://www.w3.org/2001/XMLSchema}"
+_MODELS = (f"{_XS}sequence", f"{_XS}choice", f"{_XS}all")
+_EXTENSION = f"{_XS}complexContent/{_XS}extension"
+_NAME = re.compile(r"@?[^\W\d][\w.-]*")
 _EXPECTED = re.compile(r"Expected is (?:one of )?\( (.+?) \)\.")
 _VALUE = re.compile(r": '(.*?)' is not |The value '(.*?)'", re.S)
 _NAMESPACE = re.compile(r"\{[^}]*\}")
@@ -28,13 +36,15 @@ class Schema:
         """Raises DeclarationError when the file or one that it includes is unusable or not a local file."""
         self.path = path
         self._lock = Lock()
-        _local(path.resolve(), set())
+        files: dict[Path, etree._Element] = {}
+        _local(path.resolve(), files)
         try:
             tree = etree.parse(str(path), etree.XMLParser(no_network=True, resolve_entities=False))
             self._compiled = etree.XMLSchema(tree)
         except (etree.LxmlError, OSError) as error:
-            raise DeclarationError(f"{path.name}: {error}") from error
+            raise _unusable(path, error) from error
         self.namespace: str = tree.getroot().get("targetNamespace", "")
+        self._outline = Outline(self.namespace, files.values())
 
     def check(self, root: etree._Element) -> list[Finding]:
         """What the schema has against the document: line, path, found and expected of each fault."""
@@ -64,12 +74,19 @@ class Schema:
     def _model(self) -> Any:
         import xmlschema
 
-        return xmlschema.XMLSchema(str(self.path.resolve()), allow="local", defuse="always")
+        try:
+            return xmlschema.XMLSchema(str(self.path.resolve()), allow="local", defuse="always")
+        except xmlschema.XMLSchemaException as error:
+            raise _unusable(self.path, error) from error
 
     def has(self, path: tuple[str, ...]) -> bool:
         """True when there is such an element (local names from the root) or, as last step, such an
         '@attribute'.
         """
+        if not all(_NAME.fullmatch(name) for name in path):
+            return False
+        if self._outline.has(path):
+            return True
         if path and path[-1].startswith("@"):
             element = self._element(path[:-1])
             return element is not None and path[-1][1:] in _attributes(element)
@@ -87,35 +104,6 @@ class Schema:
         names = dict.fromkeys(child.local_name for child in _elements(element))
         return [*names, *(f"@{name}" for name in _attributes(element))]
 
-    def required(self, path: tuple[str, ...]) -> list[str]:
-        """Names below `path` that must be there, attributes as '@name'. KeyError when there is no such
-        element.
-        """
-        element = self._element(path)
-        if element is None:
-            raise KeyError("/".join(path))
-        content: Any = getattr(element.type, "content", None)
-        names = _mandatory(content) if hasattr(content, "iter_elements") else []
-        return [*names, *(f"@{name}" for name, use in _attributes(element).items() if use == "required")]
-
-    def paths(self, depth: int = 40) -> set[tuple[str, ...]]:
-        """Every path to an element or '@attribute'. A type within itself is followed once; `depth` levels
-        at most.
-        """
-        found: set[tuple[str, ...]] = set()
-        stack: list[tuple[tuple[str, ...], Any, tuple[Any, ...]]] = [
-            ((element.local_name,), element, (element.type,)) for element in self._globals()
-        ]
-        while stack:
-            path, element, types = stack.pop()
-            found.add(path)
-            found.update((*path, f"@{name}") for name in _attributes(element))
-            if len(path) < depth:
-                for child in _elements(element):
-                    if types.count(child.type) < 2 or child.type.is_simple():
-                        stack.append(((*path, child.local_name), child, (*types, child.type)))
-        return found
-
     def _globals(self) -> list[Any]:
         return list(self._model.elements.values())
 
@@ -130,55 +118,127 @@ class Schema:
         return found
 
 
-def _local(path: Path, seen: set[Path]) -> None:
-    """Refuse schemas that include or import anything but files by relative path, at any depth."""
-    if path in seen:
+class Outline:
+    """What schema files say of elements and attributes in the plainest way: a global element, and within types the
+    sequences, choices, local elements, references to elements, extensions and attributes. It finds nothing that is
+    not there; what is declared by other means (groups, substitution, redefinition) it does not find.
+    """
+
+    def __init__(self, namespace: str, files: Iterable[etree._Element]) -> None:
+        self._namespace = namespace
+        self._known: dict[tuple[str, ...], etree._Element | None] = {}
+        self._named: dict[tuple[str, str], etree._Element] = {}
+        for root in files:
+            if root.find(f"{_XS}redefine") is not None or root.find(f"{_XS}override") is not None:
+                self._named.clear()
+                break
+            for part in root.iterchildren(f"{_XS}element", f"{_XS}complexType"):
+                self._named[str(part.tag), f"{{{root.get('targetNamespace', '')}}}{part.get('name')}"] = part
+
+    def has(self, path: tuple[str, ...]) -> bool:
+        if path and path[-1].startswith("@"):
+            element = self._element(path[:-1])
+            return element is not None and any(
+                one.get("name") == path[-1][1:] and one.get("use") != "prohibited"
+                for one in self._parts(element, f"{_XS}attribute")
+            )
+        return self._element(path) is not None
+
+    def _element(self, path: tuple[str, ...]) -> etree._Element | None:
+        if path not in self._known:
+            self._known[path] = self._find(path)
+        return self._known[path]
+
+    def _find(self, path: tuple[str, ...]) -> etree._Element | None:
+        if len(path) < 2:
+            return self._named.get((f"{_XS}element", f"{{{self._namespace}}}{''.join(path)}"))
+        above = self._element(path[:-1])
+        if above is None:
+            return None
+        for one in self._parts(above, f"{_XS}element"):
+            found = self._referred(one, "ref", f"{_XS}element") if one.get("ref") else one
+            if found is not None and found.get("name") == path[-1] and one.get("maxOccurs") != "0":
+                return found
+        return None
+
+    def _parts(self, element: etree._Element, tag: str) -> Iterator[etree._Element]:
+        """The attributes or the child elements that the type of `element` declares."""
+        held: etree._Element | None = element.find(f"{_XS}complexType")
+        if held is None:
+            held = self._referred(element, "type", f"{_XS}complexType")
+        seen: list[etree._Element] = []
+        while held is not None and held not in seen:
+            seen.append(held)
+            extension = next((one for one in held.iterfind(_EXTENSION)), None)
+            body = held if extension is None else extension
+            yield from body.iterchildren(tag)
+            for group in body.iterchildren(*_MODELS):
+                yield from _particles(group, tag)
+            held = None if extension is None else self._referred(extension, "base", f"{_XS}complexType")
+
+    def _referred(self, part: etree._Element, attribute: str, tag: str) -> etree._Element | None:
+        prefix, _, name = part.get(attribute, "").rpartition(":")
+        return self._named.get((tag, f"{{{part.nsmap.get(prefix or None, '')}}}{name}"))
+
+
+def _particles(group: etree._Element, tag: str) -> Iterator[etree._Element]:
+    if group.get("maxOccurs") == "0":
         return
-    seen.add(path)
+    yield from group.iterchildren(tag)
+    for inner in group.iterchildren(*_MODELS):
+        yield from _particles(inner, tag)
+
+
+def _unusable(path: Path, error: Exception) -> DeclarationError:
+    """The fault with a finding that has the file's path and, where it is known, the line."""
+    log = getattr(error, "error_log", None)
+    first = log[0] if log else None
+    line, column = (first.line, first.column) if first is not None else (1, 1)
+    place = Place(file=str(path.resolve()), line=max(line, 1), column=max(column, 1))
+    said = error.strerror if isinstance(error, OSError) else first.message if first is not None else str(error)
+    return DeclarationError(f"{path.name}: {error}", (Finding("site.bad_schema", place, _short(said, path)),))
+
+
+def _short(said: object, path: Path) -> str:
+    return str(said).replace(str(path), path.name)[:300]
+
+
+def _local(path: Path, files: dict[Path, etree._Element]) -> None:
+    """Read the schema and all that it includes or imports into `files`; anything but relative paths is refused."""
+    if path in files:
+        return
     try:
         root, findings = parse(path.read_bytes())
     except OSError as error:
-        raise DeclarationError(f"{path.name}: {error.strerror}") from error
+        raise _unusable(path, error) from error
     if root is None:
-        raise DeclarationError(f"{path.name} is not usable XML", tuple(findings))
+        said = ", ".join(f"{finding.code} {finding.found}".strip() for finding in findings)
+        place = Place(file=str(path), line=findings[0].place.line or 1, column=findings[0].place.column or 1)
+        raise DeclarationError(f"{path.name}: {said}", (Finding("site.bad_schema", place, said),))
+    files[path] = root
     for step in root.iter(f"{_XS}include", f"{_XS}import", f"{_XS}redefine", f"{_XS}override"):
         location = step.get("schemaLocation")
         if location is None:
             continue
         if ":" in location or location.startswith(("/", "\\")):
-            raise DeclarationError(f"{path.name}:{step.sourceline}: {location} is not a relative path")
-        _local((path.parent / location).resolve(), seen)
+            said = f"{location} is not a relative path"
+            line: Any = step.sourceline
+            place = Place(file=str(path), line=line, column=1)
+            raise DeclarationError(f"{path.name}:{line}: {said}", (Finding("site.bad_schema", place, said),))
+        _local((path.parent / location).resolve(), files)
 
 
 def _elements(element: Any) -> list[Any]:
     content: Any = getattr(element.type, "content", None)
     if not hasattr(content, "iter_elements"):
         return []
-    return [child for child in content.iter_elements() if getattr(child, "local_name", None)]
+    return [one for one in content.iter_elements() if getattr(one, "local_name", None) and one.max_occurs != 0]
 
 
-def _attributes(element: Any) -> dict[str, str]:
+def _attributes(element: Any) -> list[str]:
+    """Local names."""
     attributes = getattr(element.type, "attributes", None) or {}
-    return {name.rpartition("}")[2]: attribute.use for name, attribute in attributes.items() if name}
-
-
-def _mandatory(group: Any) -> list[str]:
-    """Names that every instance holds: all of a sequence's required particles, what all branches of a
-    choice share.
-    """
-    if group.min_occurs == 0:
-        return []
-    branches: list[list[str]] = []
-    for particle in group:
-        if hasattr(particle, "iter_elements") and hasattr(particle, "model"):
-            branches.append(_mandatory(particle))
-        elif particle.min_occurs and getattr(particle, "local_name", None):
-            branches.append([particle.local_name])
-        else:
-            branches.append([])
-    if group.model == "choice":
-        return [name for name in branches[0] if all(name in other for other in branches)] if branches else []
-    return list(dict.fromkeys(name for branch in branches for name in branch))
+    return [name.rpartition("}")[2] for name, one in attributes.items() if name and one.use != "prohibited"]
 
 
 def _facet(entry: Any) -> bool:

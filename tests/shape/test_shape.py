@@ -19,6 +19,7 @@ FLOORS = [
     {"site"},
     {"journal"},
     {
+        "desk",
         "intake",
         "opening",
         "documents",

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 from lxml import etree
-from ruamel.yaml import YAML
 from stdnum import imo, iso6346
+
+from hub.declaration import plain, read
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMAS = ROOT / "schemas"
@@ -173,7 +174,7 @@ def test_an_answer_is_valid_and_needs_its_reference(schema: str, document: str) 
 
 @pytest.mark.parametrize("path", sorted((SCHEMAS / "codes").glob("*.yaml")), ids=lambda p: p.stem)
 def test_a_code_table_is_dated_and_all_text(path: Path) -> None:
-    loaded = YAML(typ="safe").load(path.read_text("utf-8"))
+    loaded = plain(read(SCHEMAS, path).top)
     assert loaded.keys() == {"table", "title", "source", "valid_from", "rows"}
     assert loaded["table"] == path.stem
     assert loaded["title"].keys() == {"zh", "en"}
@@ -193,7 +194,7 @@ def test_a_code_table_is_dated_and_all_text(path: Path) -> None:
     ],
 )
 def test_the_keys_of_a_code_table_are_codes_of_the_directory(codes: str, release: str, element: str) -> None:
-    rows = YAML(typ="safe").load((SCHEMAS / "codes" / f"{codes}.yaml").read_text("utf-8"))["rows"]
+    rows = plain(read(SCHEMAS, SCHEMAS / "codes" / f"{codes}.yaml").top)["rows"]
     assert rows.keys() <= table(release)["codes"][element].keys()
 
 
