@@ -14,20 +14,18 @@ from datetime import datetime
 from typing import Any
 
 from lxml import etree
-from sqlalchemy import select
 
 from hub import delivery, routing
+from hub.desk import Desk
 from hub.errors import JournalError
 from hub.finding import Finding, rejects
 from hub.journal import tables as t
 from hub.journal.changes import Outcome
-from hub.journal.journal import Journal
-from hub.journal.numbers import Numbers
+from hub.journal.recall import Recall
 from hub.message import MessageState
 from hub.opening import reread
 from hub.routing import Leg
 from hub.site.model import CaseRule
-from hub.site.site import Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,121 +97,112 @@ class Late:
     missing: str
 
 
-def tell(
-    site: Site,
-    journal: Journal,
-    outcome: Outcome,
-    case: str,
-    system: str,
-    sender: str,
-    kind: str,
-    id: str,
-    now: datetime,
-) -> None:
+def tell(desk: Desk, outcome: Outcome, case: str, system: str, sender: str, kind: str, id: str) -> None:
     """Open the case or wake it: message `id` of `kind` has come."""
     if not outcome.touches("port_case", case):
-        if journal.row(select(t.case.c.id).where(t.case.c.id == case)) is None:
-            rule = site.systems[system].case
-            due = deadline(rule, now, {}) if rule else None
+        if desk.recall.one(t.case, ("id",), case) is None:
+            rule = desk.site.systems[system].case
+            due = deadline(rule, desk.now, {}) if rule else None
             row = {"id": case, "system": system, "sender": sender, "state": "open", "stages": {}, "version": 0}
-            outcome.add("port_case", **row, opened_at=now, due_at=due, ripe=True)
+            outcome.add("port_case", **row, opened_at=desk.now, due_at=due, ripe=True)
             outcome.event(case, "opened", by=id)
         else:
             outcome.move("port_case", case, (), ripe=True)
-    outcome.add("case_event", case=case, at=now, what="message", name=kind, message=id, subject="")
+    outcome.add("case_event", case=case, at=desk.now, what="message", name=kind, message=id, subject="")
 
 
 # ---- what a reached stage makes and sends
 
 
-def advance_one(site: Site, journal: Journal, numbers: Numbers, id: str, now: datetime) -> Outcome:
+def fetch(recall: Recall, ids: Iterable[str]) -> None:
+    """Read at once what advancing these cases will ask for."""
+    keys = [(id,) for id in ids]
+    recall.fetch(t.case, ("id",), keys)
+    events = recall.fetch(t.case_event, ("case",), keys)
+    said = {(row["message"],) for row in events}
+    recall.fetch(t.receipt, ("message",), said)
+    recall.fetch(t.message, ("id",), said)
+    recall.fetch(t.interchange, ("id",), {(id.rsplit(".", 1)[0],) for (id,) in said})
+    messages = recall.fetch(t.message, ("case",), keys)
+    recall.fetch(t.delivery, ("message",), [(row["id"],) for row in messages])
+
+
+def advance_one(desk: Desk, id: str) -> Outcome:
     """Stages that the case's events have reached, what they make and send."""
     outcome = Outcome()
-    row = journal.row(select(t.case).where(t.case.c.id == id))
+    row = desk.recall.one(t.case, ("id",), id)
     if row is None:
         raise JournalError(f"no case {id}")
-    rule = site.systems[row["system"]].case
+    rule = desk.site.systems[row["system"]].case
     if rule is None:
         raise JournalError(f"system {row['system']} has no cases")
     stages: dict[str, Any] = dict(row["stages"])
     values: dict[str, Any] = {"holder": None, "tries": 0}
-    stand = standing(journal, row)
+    stand = standing(desk.recall, row)
     for name, by in reached(rule, stand, stages):
         stage = rule.stages[name]
-        stages[name] = {"at": now.isoformat(), "by": by}
+        stages[name] = {"at": desk.now.isoformat(), "by": by}
         outcome.event(id, f"stage {name}", by=by)
         made = f"C{hashlib.sha256(f'{id}/{name}/{by}'.encode()).hexdigest()[:16].upper()}"
         if stage.make:
-            _make(site, journal, numbers, outcome, row, stage.make, made, stand.messages, now)
+            _make(desk, outcome, row, stage.make, made, stand.messages)
             stages[name]["made"] = made
         if stage.send:
-            record = case_record(site, journal, row, name, stand, now)
-            _send(site, journal, numbers, outcome, row, stage.send, made, record, stand, now)
+            _send(desk, outcome, row, stage.send, made, case_record(desk, row, name, stand), stand)
         if stage.closes:
-            values |= {"state": "closed", "outcome": name, "closed_at": now}
+            values |= {"state": "closed", "outcome": name, "closed_at": desk.now}
         elif row["state"] == "closed":
             values |= {"state": "open", "outcome": "", "closed_at": None}
-    outcome.move("port_case", id, (), stages=stages, due_at=deadline(rule, row["opened_at"], stages), **values)
+    due = deadline(rule, row["opened_at"], stages)
+    outcome.move("port_case", id, (), stages=stages, due_at=due, **values)
     if len(stages) > len(row["stages"]):
         outcome.rest(id)  # if a stage is late still, the clock finds it again
     return outcome
 
 
-def standing(journal: Journal, row: Any) -> Standing:
+def standing(recall: Recall, row: Any) -> Standing:
     """Where a case stands now, from its events."""
-    e = t.case_event
-    events = journal.rows(select(e).where(e.c.case == row["id"]).order_by(e.c.seq))
-    return fold(events, _subject(journal, row["id"], row["stages"]))
+    events = recall.rows(t.case_event, ("case",), row["id"])
+    return fold(events, _subject(recall, row["id"], row["stages"]))
 
 
-def _subject(journal: Journal, case: str, stages: Mapping[str, Any]) -> str:
+def _subject(recall: Recall, case: str, stages: Mapping[str, Any]) -> str:
     """The newest message that parties were asked about: the one the case made last, else the last one routed."""
     made = [stage["made"] for stage in stages.values() if "made" in stage]
     if made:
         return str(made[-1])
-    m, d = t.message, t.delivery
-    asked = (
-        select(m.c.id).join(d, d.c.message == m.c.id).where(m.c.case == case, m.c.interchange != "", d.c.awaits != "")
-    )
-    newest = journal.row(asked.order_by(d.c.seq.desc()))
-    return str(newest["id"]) if newest else ""
+    received = [row["id"] for row in recall.rows(t.message, ("case",), case) if row["interchange"]]
+    asked = [row for id in received for row in recall.rows(t.delivery, ("message",), id) if row["awaits"]]
+    newest = max(asked, key=lambda row: int(row["seq"]), default=None)
+    return str(newest["message"]) if newest else ""
 
 
-def source_of(site: Site, journal: Journal, row: Any, order_key: str) -> delivery.Source:
+def source_of(desk: Desk, row: Any, order_key: str) -> delivery.Source:
     """What deliveries of a message that was checked before are mapped from."""
     kinds = [(row["kind"], row["payload"]), (row["canonical_kind"], row["canonical"])]
-    data = {kind: journal.payload(sha) for kind, sha in kinds if kind and sha}
+    site = desk.site
+    data = {kind: desk.recall.payload(sha) for kind, sha in kinds if kind and sha}
     nodes = {kind: reread(site.kinds[kind], raw, row["frame"], row["charset"]) for kind, raw in data.items()}
     own = {kind: raw for kind, raw in data.items() if site.kinds[kind].rule.format == "xml"}
     keys = tuple((name, str(value)) for name, value in row["keys"].items())
     return delivery.Source(row["id"], nodes, own, row["sender"], keys, order_key)
 
 
-def _nodes(site: Site, journal: Journal, messages: dict[str, str]) -> dict[str, Any]:
+def _nodes(desk: Desk, messages: dict[str, str]) -> dict[str, Any]:
     """The case's newest messages, read again from their bytes."""
     nodes: dict[str, Any] = {}
     for kind, id in messages.items():
-        row = journal.row(select(t.message).where(t.message.c.id == id))
-        if row is None:
-            continue
-        sha = row["canonical"] if row["canonical_kind"] == kind else row["payload"]
-        nodes[kind] = reread(site.kinds[kind], journal.payload(sha), row["frame"], row["charset"])
+        row = desk.recall.one(t.message, ("id",), id)
+        if row is not None:
+            sha = row["canonical"] if row["canonical_kind"] == kind else row["payload"]
+            nodes[kind] = reread(desk.site.kinds[kind], desk.recall.payload(sha), row["frame"], row["charset"])
     return nodes
 
 
-def _make(
-    site: Site,
-    journal: Journal,
-    numbers: Numbers,
-    outcome: Outcome,
-    case: Any,
-    kind: str,
-    id: str,
-    messages: dict[str, str],
-    now: datetime,
-) -> None:
+def _make(desk: Desk, outcome: Outcome, case: Any, kind: str, id: str, messages: dict[str, str]) -> None:
     """The case makes a document from its messages; it is routed like any other."""
-    nodes = _nodes(site, journal, messages)
+    site, now = desk.site, desk.now
+    nodes = _nodes(desk, messages)
     usage = site.kinds[kind]
     found = site.mapping_into(kind, set(nodes))
     node, findings = None, [Finding("routing.no_mapping", found=", ".join(nodes), expected=kind)]
@@ -226,91 +215,77 @@ def _make(
         findings = [*findings, *wrong]
     bad = node is None or rejects(findings)
     keys = {} if bad else {name: usage.value(node, path) for name, path in usage.rule.keys.items()}
-    older = _older(journal, case["id"], kind)
+    older = _older(desk.recall, case["id"], kind)
     why = "; ".join(f"{f.code} {f.found} {f.expected}" for f in findings)[:500]
     outcome.add(
         "message",
         id=id,
-        interchange="",
         kind=kind,
-        system=case["system"],
-        sender=case["sender"],
-        reference=case["id"],
         keys=keys,
         document=case["id"],
         function="amendment" if older else "original",
         payload=outcome.keep(data),
-        canonical_kind="",
-        canonical="",
         state=MessageState.HELD if bad else MessageState.ROUTED,
         reason=why,
         supersedes=older,
-        case=case["id"],
-        at=now,
+        **_of_case(case, now),
     )
     outcome.event(id, "held" if bad else "made", kind=kind, case=case["id"])
     if bad:
-        outcome.wait("message", id, "case.not_made", now + site.routes.attention, why)
+        outcome.wait("message", id, "case.not_made", desk.look_by, why)
         return
     if older:
         outcome.move("message", older, (), given={"superseded_by": ""}, superseded_by=id)
         outcome.event(older, "superseded", by=id)
     source = delivery.Source(id, {kind: node}, {kind: data}, case["sender"], tuple(keys.items()), case["id"], "")
-    for leg in routing.plan(site, [kind], case["sender"], False, routing.holders(journal, older)):
-        delivery.prepare(site, outcome, source, leg, numbers.next(), now)
+    for leg in routing.plan(site, [kind], case["sender"], False, routing.holders(desk.recall, older)):
+        delivery.prepare(desk, outcome, source, leg)
 
 
-def _older(journal: Journal, case: str, kind: str) -> str:
-    m = t.message
-    query = select(m.c.id).where(m.c.case == case, m.c.kind == kind, m.c.interchange == "", m.c.superseded_by == "")
-    found = journal.row(query)
-    return str(found["id"]) if found else ""
+def _of_case(case: Any, now: datetime) -> dict[str, Any]:
+    """The columns that every message of a case's own making shares."""
+    return {
+        "interchange": "",
+        "system": case["system"],
+        "sender": case["sender"],
+        "reference": case["id"],
+        "canonical_kind": "",
+        "canonical": "",
+        "case": case["id"],
+        "at": now,
+    }
 
 
-def _send(
-    site: Site,
-    journal: Journal,
-    numbers: Numbers,
-    outcome: Outcome,
-    case: Any,
-    send: Any,
-    id: str,
-    record: Any,
-    standing: Standing,
-    now: datetime,
-) -> None:
+def _older(recall: Recall, case: str, kind: str) -> str:
+    """The version of `kind` that the case made before, or ""."""
+    mine = [row for row in recall.rows(t.message, ("case",), case) if row["kind"] == kind and not row["interchange"]]
+    return next((str(row["id"]) for row in mine if not row["superseded_by"]), "")
+
+
+def _send(desk: Desk, outcome: Outcome, case: Any, send: Any, id: str, record: Any, standing: Standing) -> None:
     """A finished stage tells somebody, usually the sender."""
     data = etree.tostring(record, encoding="UTF-8", xml_declaration=True)
     party = case["sender"] if send.to == "sender" else send.to
-    name = _first_name(journal, standing)
     outcome.add(
         "message",
         id=f"{id}S",
-        interchange="",
         kind="case-record",
-        system=case["system"],
-        sender=case["sender"],
-        reference=case["id"],
         keys={},
         document="",
         function="original",
         payload=outcome.keep(data),
-        canonical_kind="",
-        canonical="",
         state=MessageState.ROUTED,
-        case=case["id"],
-        at=now,
+        **_of_case(case, desk.now),
     )
-    nodes = {"case-record": record}
+    name, nodes = _first_name(desk.recall, standing), {"case-record": record}
     source = delivery.Source(f"{id}S", nodes, {}, case["sender"], (), case["id"] + "/reply", name)
-    delivery.prepare(site, outcome, source, Leg(party, send.kind, None), numbers.next(), now)
+    delivery.prepare(desk, outcome, source, Leg(party, send.kind, None))
 
 
-def _first_name(journal: Journal, standing: Standing) -> str:
+def _first_name(recall: Recall, standing: Standing) -> str:
     """The name of the file that opened the case: answers are named after it."""
     for id in standing.messages.values():
-        i = t.interchange
-        row = journal.row(select(i.c.name).where(i.c.id == id.rsplit(".", 1)[0]))
+        row = recall.one(t.interchange, ("id",), id.rsplit(".", 1)[0])
         if row is not None:
             return str(row["name"])
     return ""
@@ -319,7 +294,7 @@ def _first_name(journal: Journal, standing: Standing) -> str:
 CASE = "urn:eport:case:1"
 
 
-def case_record(site: Site, journal: Journal, case: Any, stage: str, standing: Standing, now: datetime) -> Any:
+def case_record(desk: Desk, case: Any, stage: str, standing: Standing) -> Any:
     """The case as a document (schemas/case-record.xsd): what the messages of a finished stage are mapped from."""
     spaces: Any = {None: CASE}
     root = etree.Element(f"{{{CASE}}}CaseRecord", nsmap=spaces)
@@ -329,7 +304,8 @@ def case_record(site: Site, journal: Journal, case: Any, stage: str, standing: S
         node.text = value
         return node
 
-    rule = site.systems[case["system"]].case
+    now, recall = desk.now, desk.recall
+    rule = desk.site.systems[case["system"]].case
     put(root, "System", case["system"])
     for name, value in zip(rule.key if rule else [], case["id"].split("/")[2:], strict=False):
         put(root, "Key", value, name=name)
@@ -345,8 +321,8 @@ def case_record(site: Site, journal: Journal, case: Any, stage: str, standing: S
         if about == standing.subject:
             party, said = verdict.split(" ")
             answer = etree.SubElement(root, f"{{{CASE}}}Answer")
-            receipt = journal.row(select(t.receipt).where(t.receipt.c.message == message))
-            asked = journal.row(select(t.message.c.kind).where(t.message.c.id == message))
+            receipt = recall.one(t.receipt, ("message",), message)
+            asked = recall.one(t.message, ("id",), message)
             put(answer, "Party", party)
             put(answer, "Kind", asked["kind"] if asked else "")
             put(answer, "Verdict", said)

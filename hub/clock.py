@@ -12,6 +12,7 @@ from hub.errors import Stale
 from hub.journal import tables as t
 from hub.journal.changes import Outcome
 from hub.journal.journal import Journal
+from hub.journal.recall import Recall
 from hub.message import DeliveryState
 from hub.site.site import Site
 
@@ -86,7 +87,7 @@ def _case(site: Site, journal: Journal, row: Any, now: datetime) -> Outcome:
     rule = site.systems[row["system"]].case
     if rule is None:
         return outcome
-    late = cases.awaited(rule, cases.standing(journal, row), row["stages"], row["opened_at"], now)
+    late = cases.awaited(rule, cases.standing(Recall(journal), row), row["stages"], row["opened_at"], now)
     outcome.move("port_case", row["id"], ("open",), overdue=True)
     owner = late.missing[:64] or row["sender"]
     outcome.wait("case", row["id"], "case.overdue", now + site.routes.attention, late.stage, owner)

@@ -8,7 +8,7 @@ that is not who it should be is held until a person looks.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -59,17 +59,18 @@ def _ask(
 ) -> list[Handover]:
     """What the adapter tells. Its unforeseen fault becomes OutcomeUnknown: the deliveries stay SENDING until `resolve`
     has found evidence."""
-    parcels = [parcel(journal, row) for row in rows]
+    payloads = journal.payloads(list({sha for row in rows for sha in (row["payload"], row["signature"]) if sha}))
+    parcels = [parcel(payloads, row) for row in rows]
     try:
         return list(how(parcels))
     except Exception as fault:
         raise OutcomeUnknown(f"{type(fault).__name__}: {fault}"[:500]) from fault
 
 
-def parcel(journal: Journal, row: RowMapping) -> Parcel:
+def parcel(payloads: Mapping[str, bytes], row: RowMapping) -> Parcel:
     """The bytes of a delivery row, ready to be handed over."""
-    beside = ((f"{row['name']}.p7s", journal.payload(row["signature"])),) if row["signature"] else ()
-    return Parcel(row["id"], row["name"], journal.payload(row["payload"]), row["folder"], beside)
+    beside = ((f"{row['name']}.p7s", payloads[row["signature"]]),) if row["signature"] else ()
+    return Parcel(row["id"], row["name"], payloads[row["payload"]], row["folder"], beside)
 
 
 # ---- one delivery

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy.engine import RowMapping
 
+from hub.desk import Desk
 from hub.edifact import elements, reader, structure, writer
 from hub.edifact.model import Envelope, RawMessage, Separators
 from hub.errors import IdentityError
@@ -32,34 +33,36 @@ class Source:
     name: str = ""  # the file that is being answered
 
 
-def prepare(site: Site, outcome: Outcome, source: Source, leg: Leg, number: int, now: datetime) -> None:
+def prepare(desk: Desk, outcome: Outcome, source: Source, leg: Leg) -> None:
     """Add one delivery to `outcome`, mapped, checked and signed; held with its reason where that fails."""
     delivery = f"{source.message}-{leg.party}"
-    made = _make(site, outcome, source, leg, number, now)
+    number = desk.numbers.next()
+    made = _make(desk.site, outcome, source, leg, number, desk.now)
     outcome.add(
         "delivery",
         id=delivery,
         message=source.message,
         party=leg.party,
-        endpoint=site.parties[leg.party].at,
+        endpoint=desk.site.parties[leg.party].at,
         kind=leg.kind,
         folder="inbound",
         order_key=source.order_key,
         awaits=leg.owed.level if leg.owed else "",
-        due_at=now + leg.owed.within if leg.owed else None,
-        at=now,
+        due_at=desk.now + leg.owed.within if leg.owed else None,
+        at=desk.now,
         **made,
     )
     outcome.event(delivery, made["state"], kind=leg.kind, why=made["reason"])
-    _refer(site, outcome, source, delivery, leg, number, now, made["reason"])
+    _refer(desk, outcome, source, delivery, leg, number, made["reason"])
 
 
-def again(site: Site, outcome: Outcome, source: Source, row: RowMapping, number: int, now: datetime) -> None:
+def again(desk: Desk, outcome: Outcome, source: Source, row: RowMapping) -> None:
     """Make a held delivery anew: the declarations have changed meanwhile."""
     leg = Leg(row["party"], row["kind"], None)
-    made = _make(site, outcome, source, leg, number, now)
+    number = desk.numbers.next()
+    made = _make(desk.site, outcome, source, leg, number, desk.now)
     outcome.move("delivery", row["id"], (DeliveryState.RELEASED,), tries=0, **made)
-    _refer(site, outcome, source, row["id"], leg, number, now, made["reason"])
+    _refer(desk, outcome, source, row["id"], leg, number, made["reason"])
 
 
 def _make(site: Site, outcome: Outcome, source: Source, leg: Leg, number: int, now: datetime) -> dict[str, Any]:
@@ -92,12 +95,10 @@ def _make(site: Site, outcome: Outcome, source: Source, leg: Leg, number: int, n
     }
 
 
-def _refer(
-    site: Site, outcome: Outcome, source: Source, delivery: str, leg: Leg, number: int, now: datetime, why: str
-) -> None:
+def _refer(desk: Desk, outcome: Outcome, source: Source, delivery: str, leg: Leg, number: int, why: str) -> None:
     """The references that an answer may quote; or, where nothing could be made, the entry in the list of what waits."""
     if why:
-        outcome.wait("delivery", delivery, "delivery.not_made", now + site.routes.attention, why)
+        outcome.wait("delivery", delivery, "delivery.not_made", desk.look_by, why)
         return
     for name, value in (("reference", f"E{number:09d}"), *source.keys):
         if value:

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import select
-
+from hub.desk import Desk
 from hub.journal import tables as t
 from hub.journal.changes import Outcome
-from hub.journal.journal import Journal
 from hub.message import MessageState
 from hub.opening import OpenedMessage
 from hub.site.site import Site
@@ -20,6 +18,8 @@ from hub.site.site import Site
 AMENDS_NOTHING = "routing.amends_nothing"
 NO_ROUTE = "routing.no_route"
 CONFLICT = "opening.document_conflict"
+VERSIONS = ("sender", "kind", "document")
+"""The columns of a message that all versions of one document share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +47,19 @@ def case_of(site: Site, sender: str, message: OpenedMessage) -> str:
     return "/".join([message.usage.system, sender, *(keys[name] for name in rule.key)])
 
 
-def known(journal: Journal, outcome: Outcome, sender: str, id: str, message: OpenedMessage) -> Standing:
-    """Where a message with a business number stands; a new one is remembered in `outcome`."""
+def key_of(message: OpenedMessage) -> str:
+    """What makes a document the same again: its kind and number, for an amendment also its content."""
     kind = message.usage.name if message.usage else ""
     version = "" if message.function == "original" else f"/{message.function}/{message.content}"
-    key = f"{kind}/{message.document}{version}"
-    d = t.document
-    seen = outcome.added("document", party=sender, key=key) or journal.row(
-        select(d).where(d.c.party == sender, d.c.key == key)
-    )
+    return f"{kind}/{message.document}{version}"
+
+
+def known(desk: Desk, outcome: Outcome, sender: str, id: str, message: OpenedMessage) -> Standing:
+    """Where a message with a business number stands; a new one is remembered in `outcome`."""
+    kind = message.usage.name if message.usage else ""
+    key = key_of(message)
+    stored = desk.recall.one(t.document, ("party", "key"), sender, key)
+    seen = outcome.added("document", party=sender, key=key) or stored
     mine = seen is not None and seen["message"] == id  # taken up again after a release
     if seen is not None and not mine:
         if seen["sha256"] == message.content:
@@ -65,9 +69,9 @@ def known(journal: Journal, outcome: Outcome, sender: str, id: str, message: Ope
     if message.function == "original":
         if not mine:
             outcome.add("document", **entry)
-        _release_amendments(journal, outcome, sender, kind, message.document)
+        _release_amendments(desk, outcome, sender, kind, message.document)
         return Standing()
-    held = _current(journal, sender, kind, message.document)
+    held = _current(desk, sender, kind, message.document)
     if outcome.touches("message", held) or outcome.added("document", party=sender, key=f"{kind}/{message.document}"):
         return Standing(MessageState.RELEASED)  # what it amends is in this very commit
     if held:
@@ -77,28 +81,17 @@ def known(journal: Journal, outcome: Outcome, sender: str, id: str, message: Ope
     return Standing(MessageState.HELD, AMENDS_NOTHING, message.document)
 
 
-def _current(journal: Journal, sender: str, kind: str, document: str) -> str:
+def _current(desk: Desk, sender: str, kind: str, document: str) -> str:
     """The version of a document that is in force, or ""."""
-    m = t.message
-    query = select(m.c.id).where(
-        m.c.sender == sender,
-        m.c.kind == kind,
-        m.c.document == document,
-        m.c.superseded_by == "",
-        m.c.state.in_((MessageState.ROUTED, MessageState.DONE)),
-    )
-    found = journal.row(query.order_by(m.c.id.desc()))
-    return str(found["id"]) if found else ""
+    in_force = [
+        row["id"]
+        for row in desk.recall.rows(t.message, VERSIONS, sender, kind, document)
+        if not row["superseded_by"] and row["state"] in (MessageState.ROUTED, MessageState.DONE)
+    ]
+    return str(in_force[-1]) if in_force else ""
 
 
-def _release_amendments(journal: Journal, outcome: Outcome, sender: str, kind: str, document: str) -> None:
-    m = t.message
-    query = select(m.c.id).where(
-        m.c.sender == sender,
-        m.c.kind == kind,
-        m.c.document == document,
-        m.c.state == MessageState.HELD,
-        m.c.reason.startswith(AMENDS_NOTHING),
-    )
-    for row in journal.rows(query):
-        outcome.move("message", row["id"], (MessageState.HELD,), state=MessageState.RELEASED, reason="")
+def _release_amendments(desk: Desk, outcome: Outcome, sender: str, kind: str, document: str) -> None:
+    for row in desk.recall.rows(t.message, VERSIONS, sender, kind, document):
+        if row["state"] == MessageState.HELD and row["reason"].startswith(AMENDS_NOTHING):
+            outcome.move("message", row["id"], (MessageState.HELD,), state=MessageState.RELEASED, reason="")

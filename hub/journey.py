@@ -21,13 +21,12 @@ become late.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
-
-from sqlalchemy import select
+from typing import Any, TypeVar
 
 from hub import cases, delivery, documents, opening, receipts, replies, routing
+from hub.desk import Desk
 from hub.documents import Standing
 from hub.errors import JournalError, Stale
 from hub.finding import Finding
@@ -35,74 +34,114 @@ from hub.journal import tables as t
 from hub.journal.changes import Outcome
 from hub.journal.journal import Journal
 from hub.journal.numbers import Numbers
+from hub.journal.recall import Recall
 from hub.message import DeliveryState, Interchange, InterchangeState, MessageState
 from hub.opening import Opened, OpenedMessage
 from hub.routing import Leg
 from hub.site.site import Site
 
 BATCH = 50
+ENVELOPE = ("party", "reference")
 POISON = 3
 """A worker that broke this often on the same interchange is not given it again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """What every step of a worker needs: the declarations, the memory, fresh references, and the time of this round."""
-
-    site: Site
-    journal: Journal
-    numbers: Numbers
-    now: datetime
-
-
 def work(site: Site, journal: Journal, numbers: Numbers, now: datetime) -> int:
     """One round of a worker: open what was received, take up what was released, advance ripe cases. How much."""
-    desk = Desk(site, journal, numbers, now)
+
+    def desk() -> Desk:
+        return Desk(site, Recall(journal), numbers, now)
+
     interchanges = journal.claim_interchanges(BATCH)
-    _commit_each(desk, interchanges, lambda one: open_one(desk, one))
+    _commit(journal, desk, interchanges, open_all)
     released = journal.in_state(t.message, (MessageState.RELEASED,), BATCH)
     for row in released:
-        _commit_each(desk, [row["id"]], lambda one: take_up(desk, one, journal.count_try(t.message, one)))
+        _commit(journal, desk, [(row["id"], journal.count_try(t.message, row["id"]))], take_up)
     remade = journal.in_state(t.delivery, (DeliveryState.RELEASED,), BATCH)
     for row in remade:
-        _commit_each(desk, [row["id"]], lambda one: make_again(desk, one, journal.count_try(t.delivery, one)))
+        _commit(journal, desk, [(row["id"], journal.count_try(t.delivery, row["id"]))], make_again)
     ripe = journal.claim_cases(BATCH)
-    _commit_each(desk, ripe, lambda one: advance(desk, *one))
+    _commit(journal, desk, ripe, advance_all)
     return len(interchanges) + len(released) + len(remade) + len(ripe)
 
 
-def _commit_each(desk: Desk, items: Sequence[Any], step: Callable[[Any], Outcome]) -> None:
+Item = TypeVar("Item")
+
+
+def _commit(
+    journal: Journal,
+    desk: Callable[[], Desk],
+    items: Sequence[Item],
+    step: Callable[[Desk, Sequence[Item]], list[Outcome]],
+) -> None:
     """All in one commit; one by one, read afresh, where they rely on each other or on what has changed."""
     if not items:
         return
+    here = desk()
     try:
-        desk.journal.commit([step(item) for item in items], desk.now)
+        journal.commit(step(here, items), here.now)
     except Stale:
         for item in items:
-            _until_fresh(desk, item, step)
+            _until_fresh(journal, desk, item, step)
 
 
-def _until_fresh(desk: Desk, item: Any, step: Callable[[Any], Outcome], tries: int = 20) -> None:
+def _until_fresh(
+    journal: Journal,
+    desk: Callable[[], Desk],
+    item: Item,
+    step: Callable[[Desk, Sequence[Item]], list[Outcome]],
+    tries: int = 20,
+) -> None:
     for _ in range(tries):
+        here = desk()
         try:
-            desk.journal.commit([step(item)], desk.now)
+            journal.commit(step(here, [item]), here.now)
             return
         except Stale as last:
             fault = last
     raise JournalError(f"{item} was changed {tries} times while it was worked on") from fault
 
 
-# ---- steps 3 to 6, 8 and 10 for one interchange
+# ---- steps 3 to 6, 8 and 10
 
 
-def open_one(desk: Desk, ix: Interchange) -> Outcome:
+def open_all(desk: Desk, batch: Sequence[Interchange]) -> list[Outcome]:
+    """Everything that follows from each interchange of a batch."""
+    desk.recall.fetch_payloads(ix.sha256 for ix in batch)
+    opened = [_opened(desk, ix) for ix in batch]
+    _fetch(desk.recall, list(zip(batch, opened, strict=True)))
+    return [open_one(desk, ix, one) for ix, one in zip(batch, opened, strict=True)]
+
+
+def _opened(desk: Desk, ix: Interchange) -> Opened:
+    if ix.tries > POISON:
+        return Opened(())
+    return opening.open(desk.site, ix, desk.recall.payload(ix.sha256), desk.now)
+
+
+def _fetch(recall: Recall, batch: Sequence[tuple[Interchange, Opened]]) -> None:
+    """Read at once what the steps will ask for: envelopes, documents, what is answered, cases."""
+    recall.fetch(t.envelope, ENVELOPE, [(ix.party, one.reference) for ix, one in batch if one.reference])
+    messages = [(ix.party, m) for ix, one in batch for m in one.messages if m.usage and not m.rejected]
+    documents_ = [(party, m) for party, m in messages if m.document and m.answer is None]
+    recall.fetch(t.document, ("party", "key"), [(party, documents.key_of(m)) for party, m in documents_])
+    versions = [(party, m.usage.name, m.document) for party, m in documents_ if m.usage]
+    recall.fetch(t.message, documents.VERSIONS, versions)
+    answers = [(party, m.answer) for party, m in messages if m.answer]
+    quoted = [(party, name, value) for party, answer in answers for name, value in answer.by.items() if value]
+    answered = recall.fetch(t.reference, receipts.QUOTED, quoted)
+    asked = recall.fetch(t.delivery, ("id",), [(row["delivery"],) for row in answered])
+    recall.fetch(t.receipt, ("delivery",), [(row["id"],) for row in asked])
+    recall.fetch(t.message, ("id",), [(row["message"],) for row in asked])
+
+
+def open_one(desk: Desk, ix: Interchange, opened: Opened) -> Outcome:
     """Everything that follows from one interchange."""
     outcome = Outcome()
     if ix.tries > POISON:
         _close(desk, outcome, ix, InterchangeState.QUARANTINED, "opening.poison", str(POISON))
         return outcome
-    data = desk.journal.payload(ix.sha256)
-    opened = opening.open(desk.site, ix, data, desk.now)
+    data = desk.recall.payload(ix.sha256)
     if opened.reference and _seen_before(desk, outcome, ix, opened, data):
         return outcome
     if opened.reference and not opened.rejected:
@@ -112,7 +151,7 @@ def open_one(desk: Desk, ix: Interchange) -> Outcome:
     rejected = opened.rejected or (standings and all(s.state is MessageState.REJECTED for s in standings))
     _close(desk, outcome, ix, InterchangeState.REJECTED if rejected else InterchangeState.OPENED, _why(opened))
     told = [_conflict(m, s) for m, s in zip(opened.messages, standings, strict=True) if s.code == documents.CONFLICT]
-    replies.reply(desk.site, desk.numbers, outcome, ix, opened, data, desk.now, told)
+    replies.reply(desk, outcome, ix, opened, data, told)
     return outcome
 
 
@@ -128,7 +167,7 @@ def _close(
     original = about if state in (InterchangeState.DUPLICATE, InterchangeState.CONFLICT) else ""
     outcome.move("interchange", ix.id, was, state=state, reason=reason, original=original, holder=None)
     if state in (InterchangeState.CONFLICT, InterchangeState.QUARANTINED):
-        outcome.wait("interchange", ix.id, code, desk.now + desk.site.routes.attention, about)
+        outcome.wait("interchange", ix.id, code, desk.look_by, about)
 
 
 def _why(opened: Opened) -> str:
@@ -138,18 +177,17 @@ def _why(opened: Opened) -> str:
 
 def _seen_before(desk: Desk, outcome: Outcome, ix: Interchange, opened: Opened, data: bytes) -> bool:
     """The same envelope again: same bytes get the stored receipts again, other bytes are a conflict."""
-    e = t.envelope
-    seen = desk.journal.row(select(e).where(e.c.party == ix.party, e.c.reference == opened.reference))
+    seen = desk.recall.one(t.envelope, ENVELOPE, ix.party, opened.reference)
     if seen is None:
         return False
     if seen["sha256"] == ix.sha256:
         _close(desk, outcome, ix, InterchangeState.DUPLICATE, "", seen["interchange"])
-        replies.again(desk.site, desk.journal, outcome, ix, seen["interchange"], desk.now)
+        replies.again(desk, outcome, ix, seen["interchange"])
         return True
     finding = Finding("opening.conflict", found=opened.reference, expected=seen["interchange"])
     _close(desk, outcome, ix, InterchangeState.CONFLICT, finding.code, seen["interchange"])
     refused = replace(opened, findings=(*opened.findings, finding))
-    replies.reply(desk.site, desk.numbers, outcome, ix, refused, data, desk.now)
+    replies.reply(desk, outcome, ix, refused, data)
     return True
 
 
@@ -186,17 +224,21 @@ def _enter(desk: Desk, outcome: Outcome, ix: Interchange, index: int, message: O
     return standing
 
 
-def take_up(desk: Desk, id: str, tries: int) -> Outcome:
-    """A message that was released: read it again from its interchange, by today's declarations, and go on."""
+def take_up(desk: Desk, batch: Sequence[tuple[str, int]]) -> list[Outcome]:
+    """Messages that were released: read again from their interchange, by today's declarations, to go on."""
+    return [_take_up(desk, id, tries) for id, tries in batch]
+
+
+def _take_up(desk: Desk, id: str, tries: int) -> Outcome:
     outcome = Outcome()
     if tries > POISON:
         return _poisoned(desk, outcome, "message", id, MessageState.RELEASED, state=MessageState.HELD)
     interchange, _, index = id.rpartition(".")
-    row = desk.journal.row(select(t.interchange).where(t.interchange.c.id == interchange))
+    row = desk.recall.one(t.interchange, ("id",), interchange)
     if row is None:
         raise JournalError(f"no interchange {interchange}")
     ix = Interchange(**{name: row[name] for name in Interchange.__slots__})
-    opened = opening.open(desk.site, ix, desk.journal.payload(ix.sha256), desk.now)
+    opened = opening.open(desk.site, ix, desk.recall.payload(ix.sha256), desk.now)
     message = opened.messages[int(index) - 1]
     test = bool(opened.envelope and opened.envelope.test)
     standing, legs = _judge(desk, outcome, ix.party, id, message, test)
@@ -206,35 +248,42 @@ def take_up(desk: Desk, id: str, tries: int) -> Outcome:
     return outcome
 
 
-def make_again(desk: Desk, id: str, tries: int) -> Outcome:
-    """A delivery that was released: map it again by today's declarations."""
+def make_again(desk: Desk, batch: Sequence[tuple[str, int]]) -> list[Outcome]:
+    """Deliveries that were released: mapped again, by today's declarations."""
+    return [_make_again(desk, id, tries) for id, tries in batch]
+
+
+def _make_again(desk: Desk, id: str, tries: int) -> Outcome:
     outcome = Outcome()
     if tries > POISON:
         return _poisoned(desk, outcome, "delivery", id, DeliveryState.RELEASED, state=DeliveryState.HELD)
-    d, m = t.delivery, t.message
-    row = desk.journal.row(select(d).where(d.c.id == id))
-    asked = desk.journal.row(select(m).where(m.c.id == row["message"])) if row else None
+    row = desk.recall.one(t.delivery, ("id",), id)
+    asked = desk.recall.one(t.message, ("id",), row["message"]) if row else None
     if row is None or asked is None:
         raise JournalError(f"no delivery {id}, or no message of it")
-    source = cases.source_of(desk.site, desk.journal, asked, row["order_key"])
-    delivery.again(desk.site, outcome, source, row, desk.numbers.next(), desk.now)
+    delivery.again(desk, outcome, cases.source_of(desk, asked, row["order_key"]), row)
     return outcome
 
 
+def advance_all(desk: Desk, batch: Sequence[tuple[str, int]]) -> list[Outcome]:
+    """Cases with something new in them, each with its tries."""
+    cases.fetch(desk.recall, [id for id, _ in batch])
+    return [advance(desk, id, tries) for id, tries in batch]
+
+
 def advance(desk: Desk, id: str, tries: int) -> Outcome:
-    """A case with something new in it."""
     if tries > POISON:
         outcome = Outcome()
         outcome.move("port_case", id, (), holder=None, tries=0)
-        outcome.wait("case", id, "opening.poison", desk.now + desk.site.routes.attention, str(POISON))
+        outcome.wait("case", id, "opening.poison", desk.look_by, str(POISON))
         return outcome
-    return cases.advance_one(desk.site, desk.journal, desk.numbers, id, desk.now)
+    return cases.advance_one(desk, id)
 
 
 def _poisoned(desk: Desk, outcome: Outcome, table: str, id: str, was: str, state: str) -> Outcome:
     code = "opening.poison"
     outcome.move(table, id, (was,), state=state, reason=f"{code} {POISON}", tries=0)
-    outcome.wait(table, id, code, desk.now + desk.site.routes.attention, str(POISON))
+    outcome.wait(table, id, code, desk.look_by, str(POISON))
     return outcome
 
 
@@ -260,11 +309,11 @@ def _judge(
         return Standing(MessageState.DONE), []
     standing = Standing()
     if message.document:
-        standing = documents.known(desk.journal, outcome, sender, id, message)
+        standing = documents.known(desk, outcome, sender, id, message)
     if standing.state is not MessageState.ROUTED:
         return standing, []
     kinds = [kind for kind in (message.usage.name, message.usage.rule.becomes) if kind]
-    holders = routing.holders(desk.journal, standing.supersedes)
+    holders = routing.holders(desk.recall, standing.supersedes)
     legs = routing.plan(desk.site, kinds, sender, test, holders)
     if not legs and not documents.case_of(desk.site, sender, message):
         return Standing(MessageState.HELD, documents.NO_ROUTE, message.usage.name), []
@@ -282,9 +331,9 @@ def _follow(
 ) -> None:
     """What follows from where a message stands: deliveries, a wake-up of its case, a settled receipt, or waiting."""
     if standing.state is MessageState.HELD:
-        outcome.wait("message", id, standing.code, desk.now + desk.site.routes.attention, standing.about)
+        outcome.wait("message", id, standing.code, desk.look_by, standing.about)
     if standing.state is MessageState.DONE:
-        receipts.take(desk.site, desk.journal, outcome, id, ix.party, message, desk.now)
+        receipts.take(desk, outcome, id, ix.party, message)
     if standing.state is not MessageState.ROUTED or message.usage is None:
         return
     if standing.supersedes:
@@ -293,11 +342,11 @@ def _follow(
         outcome.event(standing.supersedes, "superseded", by=id)
     source = _source(ix, id, message)
     for leg in legs:
-        delivery.prepare(desk.site, outcome, source, leg, desk.numbers.next(), desk.now)
+        delivery.prepare(desk, outcome, source, leg)
     case = documents.case_of(desk.site, ix.party, message)
     if case:
         kind = message.usage.rule.becomes or message.usage.name
-        cases.tell(desk.site, desk.journal, outcome, case, message.usage.system, ix.party, kind, id, desk.now)
+        cases.tell(desk, outcome, case, message.usage.system, ix.party, kind, id)
 
 
 def _source(ix: Interchange, id: str, message: OpenedMessage) -> delivery.Source:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import select
 from sqlalchemy.engine import RowMapping
 
+from hub.desk import Desk
 from hub.journal import tables as t
 from hub.journal.changes import Outcome
-from hub.journal.journal import Journal
+from hub.journal.recall import Recall
 from hub.message import LEVELS, Answer, DeliveryState, ReceiptState
 from hub.opening import OpenedMessage
-from hub.site.site import Site
 
 _REACHED = {
     "syntax": DeliveryState.RECEIPTED,
@@ -22,52 +21,45 @@ _REACHED = {
 }
 
 
-def take(
-    site: Site, journal: Journal, outcome: Outcome, id: str, party: str, message: OpenedMessage, now: datetime
-) -> None:
+def take(desk: Desk, outcome: Outcome, id: str, party: str, message: OpenedMessage) -> None:
     """Steps 5 and 8 for message `id`, an answer from `party`: settle what it answers and wake the case."""
     answer = message.answer
     if answer is None:
         return
-    answered = correlate(journal, party, answer)
-    had = earlier(journal, answered["id"]) if answered else []
-    state = judge(answered, had, answer, now)
-    moved = settle(outcome, id, party, answered, state, answer, now)
+    answered = correlate(desk.recall, party, answer)
+    had = desk.recall.rows(t.receipt, ("delivery",), answered["id"]) if answered else []
+    state = judge(answered, had, answer, desk.now)
+    moved = settle(outcome, id, party, answered, state, answer, desk.now)
     if state in (ReceiptState.ORPHAN, ReceiptState.CONTRADICTORY):
         about = str(answered["id"]) if answered else ""
-        outcome.wait("message", id, f"receipts.{state}", now + site.routes.attention, about)
+        outcome.wait("message", id, f"receipts.{state}", desk.look_by, about)
     if answered is None or not moved:
         return
     final = answer.level == answered["awaits"] or not answer.accepted
     if answered["overdue"] and not final:
-        outcome.wait("delivery", answered["id"], "delivery.overdue", now + site.routes.attention, owner=party)
-    m = t.message
-    asked = journal.row(select(m).where(m.c.id == answered["message"]))
+        outcome.wait("delivery", answered["id"], "delivery.overdue", desk.look_by, owner=party)
+    asked = desk.recall.one(t.message, ("id",), answered["message"])
     if final and asked is not None and asked["case"]:
         verdict = f"{party} {'accepted' if answer.accepted else 'refused'}"
-        row = {"case": asked["case"], "at": now, "what": "answer", "name": verdict, "message": id}
+        row = {"case": asked["case"], "at": desk.now, "what": "answer", "name": verdict, "message": id}
         outcome.add("case_event", **row, subject=asked["id"])
         outcome.move("port_case", asked["case"], (), ripe=True)
 
 
-def correlate(journal: Journal, party: str, answer: Answer) -> RowMapping | None:
+QUOTED = ("party", "name", "value")
+"""The columns of a reference that an answer quotes."""
+
+
+def correlate(recall: Recall, party: str, answer: Answer) -> RowMapping | None:
     """The newest delivery to `party` that every reference the answer quotes belongs to; None for an orphan."""
-    r, d = t.reference, t.delivery
     ids: set[str] | None = None
     for name, value in answer.by.items():
         if value:
-            query = select(r.c.delivery).where(r.c.party == party, r.c.name == name, r.c.value == value)
-            found = {row["delivery"] for row in journal.rows(query)}
+            found = {row["delivery"] for row in recall.rows(t.reference, QUOTED, party, name, value)}
             ids = found if ids is None else ids & found
     if not ids:
         return None
-    return journal.row(select(d).where(d.c.id.in_(ids)).order_by(d.c.seq.desc()))
-
-
-def earlier(journal: Journal, delivery: str) -> Sequence[RowMapping]:
-    """The receipts that a delivery has had."""
-    r = t.receipt
-    return journal.rows(select(r).where(r.c.delivery == delivery).order_by(r.c.at))
+    return max((row for id in ids for row in recall.rows(t.delivery, ("id",), id)), key=lambda row: int(row["seq"]))
 
 
 def judge(delivery: RowMapping | None, had: Sequence[RowMapping], answer: Answer, now: datetime) -> ReceiptState:

@@ -3,36 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
-
-from sqlalchemy import select
 
 from hub import rejection
+from hub.desk import Desk
 from hub.edifact import contrl
 from hub.finding import Finding, rejects
 from hub.journal import tables as t
 from hub.journal.changes import Outcome
-from hub.journal.journal import Journal
-from hub.journal.numbers import Numbers
 from hub.message import DeliveryState, Interchange
 from hub.opening import Opened
-from hub.site.site import Site
 
 
 def reply(
-    site: Site,
-    numbers: Numbers,
-    outcome: Outcome,
-    ix: Interchange,
-    opened: Opened,
-    data: bytes,
-    now: datetime,
-    told: Sequence[Finding] = (),
+    desk: Desk, outcome: Outcome, ix: Interchange, opened: Opened, data: bytes, told: Sequence[Finding] = ()
 ) -> None:
     """CONTRL where one is due, and for a rejection the sender's own file with the reasons in both languages.
 
     `told` are reasons why something is held although its syntax is right: they are explained, and not in the CONTRL."""
-    party = site.parties[ix.party]
+    party, now = desk.site.parties[ix.party], desk.now
     if not party.at:
         return
     stamp = f"{now:%Y%m%dT%H%M%SZ}"
@@ -40,34 +28,24 @@ def reply(
     envelope = opened.envelope
     asked = party.acknowledge == "always" or (party.acknowledge == "asked" and envelope and envelope.ack_requested)
     if envelope is not None and party.acknowledge != "never" and (asked or rejects(wrong)):
-        number = f"E{numbers.next():09d}"
+        number = f"E{desk.numbers.next():09d}"
         judged = [(m.raw, list(m.findings)) for m in opened.messages if m.raw is not None]
         answer = contrl.contrl(
             envelope, judged, list(opened.findings), reference=number, message_reference=number, now=now
         )
         if answer is not None:
             sha = outcome.keep(answer)
-            _file(site, outcome, ix, "contrl", "contrl", f"{ix.name}.{stamp}.CONTRL.edi", sha, "inbound", now)
+            _file(desk, outcome, ix, "contrl", "contrl", f"{ix.name}.{stamp}.CONTRL.edi", sha, "inbound")
     wrong += told
     if rejects(wrong):
         text, machine = rejection.explain(ix.name, data, wrong)
-        _file(site, outcome, ix, "original", "", f"{stamp}.{ix.name}", outcome.keep(data), "error", now)
-        _file(site, outcome, ix, "reasons", "", f"{stamp}.{ix.name}.error.txt", outcome.keep(text), "error", now)
-        _file(
-            site,
-            outcome,
-            ix,
-            "findings",
-            "",
-            f"{stamp}.{ix.name}.error.json",
-            outcome.keep(machine),
-            "error",
-            now,
-        )
+        _file(desk, outcome, ix, "original", "", f"{stamp}.{ix.name}", outcome.keep(data), "error")
+        _file(desk, outcome, ix, "reasons", "", f"{stamp}.{ix.name}.error.txt", outcome.keep(text), "error")
+        _file(desk, outcome, ix, "findings", "", f"{stamp}.{ix.name}.error.json", outcome.keep(machine), "error")
 
 
 def _file(
-    site: Site,
+    desk: Desk,
     outcome: Outcome,
     ix: Interchange,
     what: str,
@@ -75,10 +53,9 @@ def _file(
     name: str,
     payload: str,
     folder: str,
-    now: datetime,
 ) -> None:
     """One file to the sender's own endpoint; nothing is awaited for it."""
-    endpoint = site.parties[ix.party].at
+    endpoint = desk.site.parties[ix.party].at
     outcome.add(
         "delivery",
         id=f"{ix.id}-{ix.party}-{what}",
@@ -92,22 +69,23 @@ def _file(
         folder=folder,
         state=DeliveryState.PENDING,
         order_key="",
-        next_at=now,
-        give_up_at=now + site.routes.endpoints[endpoint].retry.give_up,
-        at=now,
+        next_at=desk.now,
+        give_up_at=desk.now + desk.site.routes.endpoints[endpoint].retry.give_up,
+        at=desk.now,
     )
 
 
-def again(site: Site, journal: Journal, outcome: Outcome, ix: Interchange, original: str, now: datetime) -> None:
+def again(desk: Desk, outcome: Outcome, ix: Interchange, original: str) -> None:
     """Send the stored receipts of the original once more, byte for byte."""
-    m, d = t.message, t.delivery
+    recall = desk.recall
     mine = [original]
-    for message in journal.rows(select(m.c.id, m.c.case).where(m.c.interchange == original)):
+    for message in recall.rows(t.message, ("interchange",), original):
         if message["case"]:
-            made = select(m.c.id).where(m.c.case == message["case"], m.c.interchange == "")
-            mine += [row["id"] for row in journal.rows(made)]
-    told = select(d).where(d.c.message.in_(mine), d.c.party == ix.party, d.c.folder == "inbound").order_by(d.c.seq)
-    for count, row in enumerate(journal.rows(told), 1):
+            of_case = recall.rows(t.message, ("case",), message["case"])
+            mine += [row["id"] for row in of_case if not row["interchange"]]
+    deliveries = [row for id in mine for row in recall.rows(t.delivery, ("message",), id)]
+    told = [row for row in deliveries if row["party"] == ix.party and row["folder"] == "inbound"]
+    for count, row in enumerate(sorted(told, key=lambda row: int(row["seq"])), 1):
         extension = row["name"].rsplit(".", 1)[-1]
-        name = f"{ix.name}.{now:%Y%m%dT%H%M%SZ}.{row['kind']}-again{count}.{extension}"
-        _file(site, outcome, ix, f"again{count}", row["kind"], name, row["payload"], "inbound", now)
+        name = f"{ix.name}.{desk.now:%Y%m%dT%H%M%SZ}.{row['kind']}-again{count}.{extension}"
+        _file(desk, outcome, ix, f"again{count}", row["kind"], name, row["payload"], "inbound")

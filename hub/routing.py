@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import select
-
 from hub.journal import tables as t
-from hub.journal.journal import Journal
+from hub.journal.recall import Recall
 from hub.message import DeliveryState
 from hub.site.model import Owed
 from hub.site.site import Site
@@ -42,10 +40,9 @@ def plan(site: Site, kinds: Iterable[str], sender: str, test: bool, holders: Ite
     return list(legs.values())
 
 
-def holders(journal: Journal, superseded: str) -> list[Leg]:
+def holders(recall: Recall, superseded: str) -> list[Leg]:
     """Whoever was sent an earlier version gets the amendment, whatever the routes say today."""
     if not superseded:
         return []
-    d = t.delivery
-    query = select(d.c.party, d.c.kind).where(d.c.message == superseded, d.c.state != DeliveryState.CANCELLED)
-    return [Leg(row["party"], row["kind"], None) for row in journal.rows(query)]
+    rows = recall.rows(t.delivery, ("message",), superseded)
+    return [Leg(row["party"], row["kind"], None) for row in rows if row["state"] != DeliveryState.CANCELLED]

@@ -83,7 +83,7 @@ def resend(
     site: SiteOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """原样重发：一次投递，或一个编号的全部未完成投递 · the same bytes once more, for one delivery or all open ones of REF."""
+    """原样重发一次或多次投递 · the same bytes once more, for one delivery or all open ones of REF."""
     from hub import decisions
     from hub.cli.paint import table
     from hub.errors import Impossible

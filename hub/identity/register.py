@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -200,7 +201,9 @@ def _issued(above: x509.Certificate, certificate: x509.Certificate) -> bool:
     return isinstance(basic, x509.BasicConstraints) and basic.ca and _signs(above, certificate)
 
 
+@lru_cache(maxsize=4096)
 def _signs(above: x509.Certificate, certificate: x509.Certificate) -> bool:
+    """Whether this very key signed this very certificate: a fact about bytes, asked for every message."""
     try:
         certificate.verify_directly_issued_by(above)
     except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm):

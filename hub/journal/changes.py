@@ -86,9 +86,7 @@ class Outcome:
     def add(self, table: str, **row: Any) -> None:
         self.changes.append(Add(table, row))
 
-    def move(
-        self, table: str, id: str, was: Iterable[str], given: dict[str, Any] | None = None, **values: Any
-    ) -> None:
+    def move(self, table: str, id: str, was: Iterable[str], given: dict[str, Any] | None = None, **values: Any) -> None:
         self.changes.append(Move(table, id, tuple(was), values, given or {}))
 
     def event(self, subject: str, what: str, **detail: Any) -> None:

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Engine,
     Table,
     and_,
+    bindparam,
     create_engine,
     delete,
     event,
@@ -103,6 +104,18 @@ class Journal:
         data: bytes | None = found["data"]
         return data if data is not None else self.spool.read(sha256)
 
+    def payloads(self, hashes: Sequence[str]) -> dict[str, bytes]:
+        """Many payloads at once, by their hash."""
+        found: dict[str, bytes] = {}
+        for at in range(0, len(hashes), 100):
+            some = hashes[at : at + 100]
+            for row in self.rows(select(t.payload).where(t.payload.c.sha256.in_(some))):
+                found[row["sha256"]] = self.spool.read(row["sha256"]) if row["data"] is None else row["data"]
+        missing = set(hashes) - found.keys()
+        if missing:
+            raise JournalError(f"no payload {min(missing)}")
+        return found
+
     # ---- writing
 
     def commit(self, outcomes: Iterable[Outcome], now: datetime) -> None:
@@ -122,8 +135,8 @@ class Journal:
             except IntegrityError as clash:
                 raise Stale(str(clash.orig)) from clash
             moves = [c for c in changes if isinstance(c, Move)]
-            for move in moves:
-                self._move(connection, move)
+            for alike in _alike(moves):
+                self._move(connection, alike)
             self._finish_messages(connection, [m.id for m in moves if m.table == "delivery" and "state" in m.values])
             self._waiting(connection, changes, now)
             self._events(connection, changes, now)
@@ -143,15 +156,26 @@ class Journal:
         if fresh:
             connection.execute(insert(t.payload), fresh)
 
-    def _move(self, connection: Connection, change: Move) -> None:
-        table = t.metadata.tables[change.table]
-        where = table.c.id == change.id
-        if change.was:
-            where = and_(where, table.c.state.in_(change.was))
-        for name, value in change.given.items():
-            where = and_(where, table.c[name] == value)
-        if connection.execute(update(table).where(where).values(change.values)).rowcount == 0:
-            raise Stale(f"{change.table} {change.id} is no longer {'/'.join(change.was)}")
+    def _move(self, connection: Connection, alike: list[Move]) -> None:
+        """Moves of one table, from the same states, that set the same columns: one statement for all of them."""
+        first = alike[0]
+        table = t.metadata.tables[first.table]
+        where = table.c.id == bindparam("id_")
+        if first.was:
+            where = and_(where, or_(*(table.c.state == state for state in first.was)))  # IN cannot be executed for many
+        for name in first.given:
+            where = and_(where, table.c[name] == bindparam(f"given_{name}"))
+        statement = update(table).where(where).values({name: bindparam(f"new_{name}") for name in first.values})
+        rows = [
+            {
+                "id_": move.id,
+                **{f"given_{name}": value for name, value in move.given.items()},
+                **{f"new_{name}": value for name, value in move.values.items()},
+            }
+            for move in alike
+        ]
+        if connection.execute(statement, rows).rowcount != len(rows):
+            raise Stale(f"{first.table} {', '.join(m.id for m in alike)[:200]}: no longer {'/'.join(first.was)}")
 
     def _events(self, connection: Connection, changes: list[Change], now: datetime) -> None:
         """What happened, and every change of a state, in the order of the changes."""
@@ -368,3 +392,18 @@ def received(one: Interchange, sha256: str, size: int, now: datetime) -> dict[st
         "received_at": now,
         "state": InterchangeState.RECEIVED,
     }
+
+
+def _alike(moves: list[Move]) -> Iterable[list[Move]]:
+    """Moves that one statement can make, in the order of the first of each kind. One that must come after another of
+    the same row starts a new kind."""
+    groups: dict[tuple[object, ...], list[Move]] = {}
+    last: dict[tuple[str, str], tuple[object, ...]] = {}
+    for count, move in enumerate(moves):
+        kind: tuple[object, ...] = (move.table, move.was, tuple(sorted(move.given)), tuple(sorted(move.values)))
+        before = last.get((move.table, move.id))
+        if before is not None and before != kind:
+            kind = (*kind, count)
+        last[move.table, move.id] = kind
+        groups.setdefault(kind, []).append(move)
+    return groups.values()

@@ -104,10 +104,11 @@ message = Table(
     Column("supersedes", String(48), nullable=False, default=""),
     Column("superseded_by", String(48), nullable=False, default=""),
     Column("test", Boolean, nullable=False, default=False),
-    Column("case", String(160), nullable=False, default=""),
+    Column("case", String(160), nullable=False, default="", index=True),
     Column("tries", Integer, nullable=False, default=0),  # to take it up after a release
     Column("at", UTC, nullable=False),
     Index("message_document", "sender", "kind", "document"),
+    Index("message_state", "state"),
 )
 
 delivery = Table(
@@ -153,7 +154,7 @@ receipt = Table(
     "receipt",
     metadata,
     Column("id", String(160), primary_key=True),  # message id, and the delivery it speaks of
-    Column("message", String(48), nullable=False),
+    Column("message", String(48), nullable=False, index=True),
     Column("delivery", String(120), nullable=False, index=True),  # "" for an orphan
     Column("party", String(64), nullable=False),
     Column("level", String(16), nullable=False),

@@ -165,6 +165,8 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("message", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_message_interchange"), ["interchange"], unique=False)
+        batch_op.create_index(batch_op.f("ix_message_case"), ["case"], unique=False)
+        batch_op.create_index("message_state", ["state"], unique=False)
         batch_op.create_index("message_document", ["sender", "kind", "document"], unique=False)
 
     op.create_table(
@@ -212,6 +214,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("receipt", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_receipt_delivery"), ["delivery"], unique=False)
+        batch_op.create_index(batch_op.f("ix_receipt_message"), ["message"], unique=False)
 
     op.create_table(
         "reference",

@@ -1,0 +1,64 @@
+"""What the journal knows about one batch of work, read in few queries and remembered until the batch is committed.
+
+`rows` reads through, so a step is right whatever was fetched before; `fetch` reads for many at once, so a batch of
+fifty costs about as many queries as a single one. A fresh batch takes a fresh Recall: nothing in it ever gets old.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Table, select, tuple_
+from sqlalchemy.engine import RowMapping
+
+from hub.journal.journal import Journal
+
+Key = tuple[str, ...]
+CHUNK = 400
+"""Keys in one query: SQLite takes 32766 parameters, and a plan is made for each length."""
+
+
+class Recall:
+    """One batch's view of the journal."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._known: dict[tuple[str, Key], dict[Key, list[RowMapping]]] = {}
+        self._payloads: dict[str, bytes] = {}
+
+    def fetch(self, table: Table, columns: Key, keys: Iterable[Key]) -> list[RowMapping]:
+        """The rows whose `columns` have one of the values `keys`; none of them is asked for again."""
+        known = self._known.setdefault((table.name, columns), {})
+        wanted = [key for key in dict.fromkeys(keys) if key not in known]
+        for at in range(0, len(wanted), CHUNK):
+            some = wanted[at : at + CHUNK]
+            known.update((key, []) for key in some)
+            for row in self._journal.rows(_query(table, columns, some)):
+                known[tuple(row[name] for name in columns)].append(row)
+        return [row for key in dict.fromkeys(keys) for row in known[key]]
+
+    def rows(self, table: Table, columns: Key, *key: str) -> list[RowMapping]:
+        """The rows whose `columns` have these values, oldest first."""
+        known = self._known.get((table.name, columns), {})
+        found = known.get(key)
+        return found if found is not None else self.fetch(table, columns, [key])
+
+    def one(self, table: Table, columns: Key, *key: str) -> RowMapping | None:
+        found = self.rows(table, columns, *key)
+        return found[0] if found else None
+
+    def fetch_payloads(self, hashes: Iterable[str]) -> None:
+        self._payloads |= self._journal.payloads([sha for sha in set(hashes) if sha not in self._payloads])
+
+    def payload(self, sha256: str) -> bytes:
+        if sha256 not in self._payloads:
+            self.fetch_payloads([sha256])
+        return self._payloads[sha256]
+
+
+def _query(table: Table, columns: Key, keys: list[Key]) -> Any:
+    order = table.c.seq if "seq" in table.c else next(iter(table.primary_key))
+    if len(columns) == 1:
+        return select(table).where(table.c[columns[0]].in_([key[0] for key in keys])).order_by(order)
+    return select(table).where(tuple_(*(table.c[name] for name in columns)).in_(keys)).order_by(order)
