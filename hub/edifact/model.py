@@ -6,7 +6,7 @@ An element is a list of components (strings, un-escaped). A simple element is a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from hub.finding import Finding
@@ -21,22 +21,58 @@ class Repeats(list[str]):
     more: list[Element]
 
 
+Cut = Callable[[str], list[Element]]
+"""From text to elements."""
+
+
 class Segment:
-    """One segment. `number`: UNH = 1 in its message, UNB = 1 in its interchange. `offset`: bytes in the file."""
+    """One segment. `number`: UNH = 1 in its message, UNB = 1 in its interchange. `offset`: bytes in the file.
 
-    __slots__ = ("elements", "number", "offset", "tag")
+    A segment that was read keeps the text behind its tag and is cut into elements when somebody asks for them.
+    """
 
-    def __init__(self, tag: str, elements: list[Element], number: int = 0, offset: int = 0) -> None:
+    __slots__ = ("_cut", "_elements", "_text", "number", "offset", "tag")
+
+    def __init__(
+        self,
+        tag: str,
+        elements: list[Element] | None,
+        number: int = 0,
+        offset: int = 0,
+        text: str = "",
+        cut: Cut | None = None,
+    ) -> None:
         self.tag = tag
-        self.elements = elements
+        self._elements = elements
         self.number = number
         self.offset = offset
+        self._text = text
+        self._cut = cut
+
+    @property
+    def elements(self) -> list[Element]:
+        """The elements behind the tag."""
+        found = self._elements
+        if found is None:
+            found = self._elements = self.fresh()
+        return found
+
+    @elements.setter
+    def elements(self, elements: list[Element]) -> None:
+        self._elements = elements
+
+    def fresh(self) -> list[Element]:
+        """The elements, cut for this caller only: who looks at each segment once need not keep them all."""
+        if self._elements is not None or self._cut is None:
+            return self._elements or []
+        return self._cut(self._text)
 
     def get(self, element: int, component: int = 1) -> str:
         """The value at `element` (1 = first behind the tag) and `component` (from 1); "" when absent."""
-        if element > len(self.elements):
+        elements = self.elements
+        if element > len(elements):
             return ""
-        parts = self.elements[element - 1]
+        parts = elements[element - 1]
         return parts[component - 1] if component <= len(parts) else ""
 
     def __repr__(self) -> str:

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from stdnum import imo, iso6346
 
 Function = Callable[[Sequence[str], Mapping[str, str]], str]
-_FORMATS = {"102": "%Y%m%d", "203": "%Y%m%d%H%M", "204": "%Y%m%d%H%M%S"}
+_DIGITS = {"102": 8, "203": 12, "204": 14}  # CCYYMMDD, with HHMM, with SS
 
 
 def _moment(parts: Sequence[str]) -> datetime:
     value, code = [*parts[1:3], "", ""][:2] if len(parts) > 1 else (parts[0], "")
-    if code not in _FORMATS or len(value) != len(datetime(2000, 1, 1).strftime(_FORMATS[code])):  # noqa: DTZ001
+    if len(value) != _DIGITS.get(code) or not (value.isdecimal() and value.isascii()):
         raise ValueError(f"{value!r} in format {code!r}")
-    return datetime.strptime(value, _FORMATS[code])  # noqa: DTZ007
+    hour, minute, second = (int(value[at : at + 2] or 0) for at in (8, 10, 12))
+    return datetime(int(value[:4]), int(value[4:6]), int(value[6:8]), hour, minute, second)  # noqa: DTZ001
 
 
 def date_time(parts: Sequence[str], context: Mapping[str, str]) -> str:
@@ -41,18 +43,31 @@ def number(parts: Sequence[str], context: Mapping[str, str]) -> str:
     return format(value, "f")
 
 
+@lru_cache(maxsize=4096)
+def _ship(text: str) -> str:
+    return str(imo.validate(text))
+
+
+@lru_cache(maxsize=4096)
+def _container(text: str) -> str:
+    """A container comes several times in one message: with its seals, and with everything that is in it."""
+    return str(iso6346.validate(text))
+
+
 def imo_number(parts: Sequence[str], context: Mapping[str, str]) -> str:
     """Seven digits with a right check digit."""
-    if not imo.is_valid(parts[0]):
-        raise ValueError(parts[0])
-    return str(imo.compact(parts[0]))
+    try:
+        return _ship(parts[0])
+    except ValueError as error:
+        raise ValueError(parts[0]) from error
 
 
 def container_number(parts: Sequence[str], context: Mapping[str, str]) -> str:
     """ISO 6346 with a right check digit."""
-    if not iso6346.is_valid(parts[0]):
-        raise ValueError(parts[0])
-    return str(iso6346.compact(parts[0]))
+    try:
+        return _container(parts[0])
+    except ValueError as error:
+        raise ValueError(parts[0]) from error
 
 
 def edifact_date(parts: Sequence[str], context: Mapping[str, str]) -> str:

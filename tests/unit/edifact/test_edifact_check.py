@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import re
 import tomllib
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import hub
 from hub.edifact.contrl import contrl
 from hub.edifact.directory import Directories, Directory
-from hub.edifact.elements import check
+from hub.edifact.elements import _checker, check
 from hub.edifact.model import Envelope, Group, RawMessage, Trailer
 from hub.edifact.reader import read
 from hub.edifact.structure import build
 from hub.edifact.writer import order
-from hub.finding import Finding
+from hub.finding import Finding, rejects
 
 HUB = Path(hub.__file__).parent
 TABLES = HUB.parent / "schemas" / "edifact"
@@ -57,9 +60,7 @@ def judged(directory: Directory, body: list[str]) -> tuple[Group, list[Finding]]
 
 
 def brief(findings: list[Finding]) -> list[tuple[str, int | None, int | None, int | None]]:
-    return [
-        (f.code.removeprefix("edifact."), f.place.segment, f.place.element, f.place.component) for f in findings
-    ]
+    return [(f.code.removeprefix("edifact."), f.place.segment, f.place.element, f.place.component) for f in findings]
 
 
 def test_a_good_message_has_no_findings_and_keeps_its_order(directory: Directory) -> None:
@@ -108,6 +109,56 @@ def test_contrl_tells_each_fault_at_its_level(directory: Directory, sentences: d
     assert isinstance(answer_envelope, Envelope) and isinstance(answer, RawMessage)
     assert build(answer, directory.message("CONTRL"))[1] + check(answer, directory) == []
     assert contrl(answer_envelope, [(answer, [])], [], reference="1", message_reference="1", now=NOW) is None
+
+
+@pytest.mark.parametrize(("qualifier", "expected"), [("ZZZ", []), ("ZZ", ["warning"]), ("ZQ", ["error"])])
+def test_zz_for_zzz_in_0007_is_a_warning(directory: Directory, qualifier: str, expected: list[str]) -> None:
+    message = read_body([f"UCI+77+A:{qualifier}+B+7"], "CONTRL")[1]
+    found = check(message, directory)
+    assert [f.severity for f in found] == expected
+    assert all(f.code in ("edifact.code_usual", "edifact.code_unknown") and f.expected == "0007" for f in found)
+
+
+def test_zz_in_unb_and_in_the_answer_to_it_is_accepted(directory: Directory, sentences: dict[str, Any]) -> None:
+    envelope, message, trailer = read_body(BODY)
+    assert isinstance(envelope, Envelope)
+    common = replace(envelope, sender_qualifier="ZZ")
+    data = contrl(common, [(message, [])], trailer.findings, reference="9", message_reference="8", now=NOW)
+    assert data is not None
+    [_, answer, _] = read([data])
+    assert isinstance(answer, RawMessage)
+    assert not rejects(check(answer, directory))
+
+
+LINES = [
+    "LOC+11+CNTXG:139:6",
+    "MEA+WT+G+KGM:905.5",
+    "TDT+20+0126W+1++TJLINE:172:ZZZ:T+++9:146:11:P:CN",
+    "CNT+7:1:KGM",
+    "NAD+CZ+++A:B:C+S+T+++KR",
+    "EQD+CN+CSQU3054383+22G1:102:5++3+5",
+    "FTX+AAA+++A:B:C:D:E",
+    "RFF+FV:1",
+    "CNI+1",
+]
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.sampled_from(LINES), st.integers(3, 40), st.sampled_from(["", ":", "+", "A", "1", "ZZZ", ".", "M" * 40]))
+def test_the_quick_way_never_passes_what_the_exact_way_faults(
+    directory: Directory, line: str, at: int, inserted: str
+) -> None:
+    message = read_body([line[:at] + inserted + line[at + 1 :]])[1]
+    checker = _checker(directory, line[:3])
+    for segment in message.segments[1:-1]:
+        if segment.tag == line[:3] and list(checker.tell(segment, "1")):
+            assert not checker.clean(segment.elements)
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_the_quick_way_passes_what_is_right(directory: Directory, line: str) -> None:
+    [segment] = read_body([line])[1].segments[1:-1]
+    assert _checker(directory, segment.tag).clean(segment.elements)
 
 
 def test_contrl_rejects_the_interchange(sentences: dict[str, Any]) -> None:
