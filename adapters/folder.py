@@ -74,6 +74,14 @@ class Options(BaseModel):
     #: True: `out` is a party's home with inbound, error and outbound in it.
     home: bool = False
 
+    @property
+    def reads(self) -> bool:
+        return self.in_ is not None or self.home
+
+    @property
+    def writes(self) -> bool:
+        return self.out is not None
+
 
 # ---------------------------------------------------------------------------------------------------- reading
 

@@ -80,6 +80,14 @@ class Options(BaseModel):
     pattern: str = "*"
     legacy: list[algorithms.Legacy] = []
 
+    @property
+    def reads(self) -> bool:
+        return self.get is not None
+
+    @property
+    def writes(self) -> bool:
+        return self.put is not None
+
 
 # ------------------------------------------------------------------------------------------- the connection
 

@@ -2,7 +2,8 @@
 
 An adapter module `adapters/<name>.py` offers some of
 
-    Options                                 a pydantic model (extra="forbid") of the endpoint's settings
+    Options                                 a pydantic model (extra="forbid") of the endpoint's settings; `reads` and
+                                            `writes` say which ways an endpoint with these settings goes
     inlet(name, options, ground)  -> Inlet
     outlet(name, options, ground) -> Outlet
     door(listen, endpoints, ground) -> Door   servers that many endpoints share (sftpd, http)

@@ -27,3 +27,11 @@ class Options(BaseModel):
     #: PEM file, relative to the site: the only authorities that may vouch for the party's TLS certificate.
     #: Without it those that the operating system or certifi knows.
     ca: str | None = None
+
+    @property
+    def reads(self) -> bool:
+        return self.submit_token is not None
+
+    @property
+    def writes(self) -> bool:
+        return self.url is not None

@@ -57,6 +57,14 @@ class Options(BaseModel):
     incomplete_after: float = 60
     abandoned_after: float = Field(default=86_400, gt=0)
 
+    @property
+    def reads(self) -> bool:
+        return True
+
+    @property
+    def writes(self) -> bool:
+        return True
+
 
 def _home(name: str, options: Options, ground: Ground) -> Path:
     return disk.prepare(ground.spool / (options.home or f"boxes/{name}"), options.abandoned_after)

@@ -86,12 +86,12 @@ def gate_round(site: Site, journal: Journal, sources: dict[str, Inlet], at: date
 
 
 def inlets(site: Site, ground: Ground) -> dict[str, Inlet]:
-    """Every endpoint's inlet, by endpoint, for adapters that have one."""
+    """Every endpoint's inlet, by endpoint, where it goes that way."""
     return {name: made for name in site.routes.endpoints if (made := _open(site, name, ground, "inlet")) is not None}
 
 
 def outlet(site: Site, endpoint: str, ground: Ground) -> Outlet | None:
-    """The endpoint's outlet, or None where the adapter has none."""
+    """The endpoint's outlet, or None where it goes the other way only."""
     made: Outlet | None = _open(site, endpoint, ground, "outlet")
     return made
 
@@ -99,8 +99,9 @@ def outlet(site: Site, endpoint: str, ground: Ground) -> Outlet | None:
 def _open(site: Site, endpoint: str, ground: Ground, what: str) -> Any:
     rule = site.routes.endpoints[endpoint]
     module = adapters.load(rule.adapter)
-    make = getattr(module, what, None)
-    return make(endpoint, module.Options.model_validate(rule.options), ground) if make else None
+    options = module.Options.model_validate(rule.options)
+    goes = options.reads if what == "inlet" else options.writes
+    return getattr(module, what)(endpoint, options, ground) if goes else None
 
 
 # ---- worker

@@ -36,9 +36,6 @@ MADE = ARRIVING | {"case"}
 DELIVERED = ARRIVING | {"reference", "sender", "recipient", "port"}
 """What a mapping may read as $name: when a message becomes its canonical kind (hub.opening), when a case makes a
 document (hub.cases), when a delivery is prepared (hub.delivery)."""
-_READS = {"folder": ("in_", "home"), "sftp": ("get",), "http": ("submit_token",)}
-_WRITES = {"folder": ("out",), "sftp": ("put",), "http": ("url",)}
-"""Options of which one is needed for an endpoint to be read from or written to; other adapters need none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,8 +215,7 @@ def _can(d: Declared, endpoint: str, what: str) -> bool:
         options = module.Options.model_validate(rule.options)
     except (ImportError, AttributeError, ValueError):
         return True
-    needs = (_READS if what == "inlet" else _WRITES).get(rule.adapter)
-    return hasattr(module, what) and (needs is None or any(getattr(options, need, None) for need in needs))
+    return hasattr(module, what) and bool(options.reads if what == "inlet" else options.writes)
 
 
 def _reached(d: Declared, party: str, path: KeyPath, source: Declaration, key: bool) -> Iterator[Finding]:
