@@ -109,7 +109,7 @@ def open_all(desk: Desk, batch: Sequence[Interchange]) -> list[Outcome]:
     """Everything that follows from each interchange of a batch."""
     desk.recall.fetch_payloads(ix.sha256 for ix in batch)
     opened = [_opened(desk, ix) for ix in batch]
-    _fetch(desk.recall, list(zip(batch, opened, strict=True)))
+    _fetch(desk.site, desk.recall, list(zip(batch, opened, strict=True)))
     return [open_one(desk, ix, one) for ix, one in zip(batch, opened, strict=True)]
 
 
@@ -119,7 +119,7 @@ def _opened(desk: Desk, ix: Interchange) -> Opened:
     return opening.open(desk.site, ix, desk.recall.payload(ix.sha256), desk.now)
 
 
-def _fetch(recall: Recall, batch: Sequence[tuple[Interchange, Opened]]) -> None:
+def _fetch(site: Site, recall: Recall, batch: Sequence[tuple[Interchange, Opened]]) -> None:
     """Read at once what the steps will ask for: envelopes, documents, what is answered, cases."""
     recall.fetch(t.envelope, ENVELOPE, [(ix.party, one.reference) for ix, one in batch if one.reference])
     messages = [(ix.party, m) for ix, one in batch for m in one.messages if m.usage and not m.rejected]
@@ -127,6 +127,8 @@ def _fetch(recall: Recall, batch: Sequence[tuple[Interchange, Opened]]) -> None:
     recall.fetch(t.document, ("party", "key"), [(party, documents.key_of(m)) for party, m in documents_])
     versions = [(party, m.usage.name, m.document) for party, m in documents_ if m.usage]
     recall.fetch(t.message, documents.VERSIONS, versions)
+    cases_ = [documents.case_of(site, party, m) for party, m in documents_]
+    recall.fetch(t.case, ("id",), [(case,) for case in cases_ if case])
     answers = [(party, m.answer) for party, m in messages if m.answer]
     quoted = [(party, name, value) for party, answer in answers for name, value in answer.by.items() if value]
     answered = recall.fetch(t.reference, receipts.QUOTED, quoted)

@@ -12,6 +12,10 @@ from hub.message import Interchange
 from hub.site.site import Site
 
 
+UNASKED = ("opening.sender_mismatch", "signature.missing")
+"""What depends on who sent the file, which is not asked here."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """accepted, accepted-with-warnings or rejected, and why."""
@@ -32,11 +36,11 @@ def judge(site: Site, data: bytes) -> Verdict:
     party = next(iter(site.parties))
     one = Interchange("X", "", party, "", "", "", len(data), now)
     opened = opening.open(site, one, data, now)
-    whole = [f for f in opened.findings if f.code != "opening.sender_mismatch"]
+    whole = [f for f in opened.findings if f.code not in UNASKED]
     findings = [*whole]
     messages = []
     for message in opened.messages:
-        own = [f for f in message.findings if f.code != "opening.sender_mismatch" and f not in findings]
+        own = [f for f in message.findings if f.code not in UNASKED and f not in findings]
         findings += own
         kind = message.usage.name if message.usage else ""
         messages.append((message.reference, kind, "rejected" if rejects(own) else "accepted"))
@@ -52,7 +56,7 @@ def translated(site: Site, data: bytes, kind: str) -> tuple[bytes, list[Finding]
     party = next(iter(site.parties))
     opened = opening.open(site, Interchange("X", "", party, "", "", "", len(data), now), data, now)
     findings = [*opened.findings, *(f for m in opened.messages for f in m.findings)]
-    findings = [f for f in findings if f.code not in ("opening.sender_mismatch", "signature.missing")]
+    findings = [f for f in findings if f.code not in UNASKED]
     if rejects(findings):
         return b"", findings
     nodes = {m.usage.name: m.node for m in opened.messages if m.usage}

@@ -88,6 +88,8 @@ def _open_edifact(site: Site, interchange: Interchange, party: Party, data: byte
     if envelope.sender != wanted:
         place = Place(tag="UNB", segment=1, element=2, component=1)
         findings.append(Finding("opening.sender_mismatch", place, envelope.sender, wanted))
+    if party.signed:  # a detached signature has no way in yet, so nobody may rely on one
+        findings.append(Finding("signature.missing", Place(tag="UNB", segment=1, offset=envelope.offset)))
     if rejects(findings):
         messages = [replace(m, findings=(*m.findings, *_whole(findings))) for m in messages]
     return Opened(tuple(messages), tuple(findings), envelope, f"{envelope.recipient}/{envelope.reference}")

@@ -19,18 +19,11 @@ def up(
     lang: LangOption = None,
 ) -> None:
     """运行整个中枢，直到 Ctrl-C · run the whole hub until Ctrl-C; SIGHUP reads the declarations again."""
-    from hub.engine.doors import addresses
     from hub.engine.supervisor import Supervisor
 
     folder = site_folder(site)
     _log()
-
-    def ready() -> None:
-        typer.echo(f"eport {folder.resolve()}", err=True)
-
-    Supervisor(folder, workers=max(1, workers)).run(ready)
-    for adapter, (host, port) in addresses(folder / "spool").items():
-        logging.getLogger("eport").info("closed %s %s:%s", adapter, host, port)
+    Supervisor(folder, workers=max(1, workers)).run()
 
 
 def run(role: Annotated[str, typer.Argument(help="gate | worker | courier | clock")], site: SiteOption = None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import adapters
 from hub.contract import Door, DoorEndpoint, Ground
 from hub.site.site import Site
+
+log = logging.getLogger("eport")
 
 
 def open_all(site: Site, ground: Ground) -> list[Door]:
@@ -23,6 +26,7 @@ def open_all(site: Site, ground: Ground) -> list[Door]:
             ways = [DoorEndpoint(name, module.Options.model_validate(e.options)) for name, e in used]
             host, _, port = address.rpartition(":")
             opened[adapter] = module.door((host, int(port)), ways, ground)
+            log.info("%s listens on %s:%s", adapter, *opened[adapter].address)
     _tell(ground.spool, {adapter: door.address for adapter, door in opened.items()})
     return list(opened.values())
 

@@ -13,7 +13,6 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,7 +54,7 @@ class Supervisor:
     stopping: bool = False
     reload: bool = False
 
-    def run(self, ready: Callable[[], None] = lambda: None) -> None:
+    def run(self) -> None:
         """Run the hub in this process's children until SIGTERM or SIGINT; SIGHUP reads the declarations again.
 
         Raises DeclarationError before anything was started when the site cannot run, JournalError when another hub
@@ -69,6 +68,7 @@ class Supervisor:
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
         signal.signal(signal.SIGHUP, self._reload)
+        log.info("%s: %d parties, fingerprint %s", self.folder.resolve(), len(site.parties), site.fingerprint[:12])
         names = ["gate", *["worker"] * self.workers, "courier", "clock"]
         self.children = [Child(name) for name in names]
         alive, mine = os.pipe()
@@ -76,8 +76,6 @@ class Supervisor:
             gc.freeze()  # what is loaded now stays shared with the children, and is not searched for garbage again
             while not self.stopping:
                 self._start_missing(site, alive, mine)
-                ready()
-                ready = _nothing
                 self._bury()
                 if self.reload:
                     site = self._read_again(site)
@@ -139,10 +137,6 @@ class Supervisor:
                 elif child.pid and time.monotonic() > deadline:
                     os.kill(child.pid, signal.SIGKILL)
             time.sleep(0.01)
-
-
-def _nothing() -> None:
-    pass
 
 
 def _ended(pid: int) -> int | None:

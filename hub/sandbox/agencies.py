@@ -61,13 +61,22 @@ class Desk:
                 f'<CustomsAnswer xmlns="{MANIFEST}"><Reference>{reference}</Reference><Number>{number}</Number>'
                 f"<Status>01</Status><At>{at}</At></CustomsAnswer>"
             )
-        call = _first(rb"<Call>([^<]+)", data) or _first(rb"BGM\+98\+([^:'+]+)", data)
+        call = _first(rb"<Call>([^<]+)", data) or _call(data)
         expired = self.name == "BORDER" and any(day.decode() < at[:10] for day in TODAY.findall(data))
         reason = '<Reason><Code>P02</Code><Text xml:lang="en">passport expired</Text></Reason>' if expired else ""
         return (
             f'<AgencyAnswer xmlns="{VESSEL}"><Agency>{self.name}</Agency><Reference>{reference}</Reference>'
             f"<Call>{call}</Call><Status>{'R' if expired else 'A'}</Status><At>{at}</At>{reason}</AgencyAnswer>"
         )
+
+
+def _call(data: bytes) -> str:
+    """The document number (BGM C106 1004) of an EDIFACT interchange, as another reader than the hub's sees it."""
+    from pydifact.control import Characters
+    from pydifact.tokenizer import Tokenizer
+
+    words = [token.value for token in Tokenizer().get_tokens(data.decode("utf-8"), Characters())]
+    return str(words[words.index("BGM") + 4])  # BGM + code + number
 
 
 def _first(pattern: bytes, data: bytes) -> str:
