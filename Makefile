@@ -17,7 +17,15 @@ test: $(VENV)/.installed ## everything that must hold: lint, types, tests
 	$(BIN)/mypy
 	$(BIN)/pytest -q -n 2
 
-demo: $(VENV)/.installed ## run the whole show once: real SFTP, signed answers, failure twins
-	$(BIN)/eport demo
+demo: $(VENV)/.installed ## the whole show: real SFTP, signed answers, failure twins; stays open until Ctrl-C
+	@$(BIN)/eport demo
 
-.PHONY: help install test demo
+bench: $(VENV)/.installed ## how fast it is here: reading, mapping, the whole journey
+	$(BIN)/python tests/benchmarks/bench_edifact.py
+	$(BIN)/python tests/benchmarks/bench_mapping.py
+	$(BIN)/python tests/benchmarks/bench_journey.py
+
+prove: $(VENV)/.installed ## kill every role at every step, many times, and have an independent checker look
+	$(BIN)/eport prove crash --kills 300
+
+.PHONY: help install test demo bench prove

@@ -70,3 +70,23 @@ def where(finding: Finding) -> str:
     if place.offset is not None:
         parts.append(f"@{place.offset}")
     return " ".join(parts)
+
+
+def page() -> str:
+    """The closed list of findings as a Markdown page in both languages (docs/findings.md)."""
+    lines = [
+        "# Findings · 校验结果代码",
+        "",
+        "Made from `hub/catalogue.toml` by `python -m hub.catalogue`. `{found}` and `{expected}` stand for what was found",
+        "and what was expected; CONTRL is data element 0085 (ISO 9735-4) where the standard has a code.",
+        "",
+    ]
+    for code, entry in sorted(catalogue()["finding"].items()):
+        contrl = f" · CONTRL {entry['contrl']}" if "contrl" in entry else ""
+        lines += [f"### {code}", f"{entry['severity']} · {entry['acts']}{contrl}", ""]
+        lines += [f"- {entry['en']} → {entry['remedy_en']}", f"- {entry['zh']} → {entry['remedy_zh']}", ""]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(page(), end="")

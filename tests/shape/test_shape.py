@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.catalogue import LANGUAGES, catalogue
+from hub.catalogue import LANGUAGES, catalogue, page
 
 ROOT = Path(__file__).parents[2]
 FLOORS = [
@@ -122,10 +122,24 @@ def test_every_code_in_the_source_is_in_the_catalogue() -> None:
     assert used - set(catalogue()["finding"]) == set()
 
 
+def test_the_page_of_findings_is_what_the_catalogue_says() -> None:
+    assert (ROOT / "docs" / "findings.md").read_text("utf-8") == page()
+
+
+def test_every_code_that_waits_is_in_the_catalogue() -> None:
+    used = set()
+    for file in python_files("hub"):
+        for call in re.findall(r"\.wait\((.*)\)\n", file.read_text("utf-8")):
+            used |= set(re.findall(r'"([a-z]+\.[a-z_]+)"', call))
+    assert len(used) >= 8
+    assert used - set(catalogue()["finding"]) == set()
+
+
 def test_every_command_is_in_the_readme() -> None:
     from hub.cli import app
 
-    readme = (ROOT / "README.md").read_text("utf-8")
-    for command in app.registered_commands:
-        name = command.callback.__name__ if command.callback else ""
-        assert f"eport {name}" in readme or f"make {name}" in readme, name
+    for language in ("README.md", "README.zh.md"):
+        readme = (ROOT / language).read_text("utf-8")
+        for command in app.registered_commands:
+            name = command.callback.__name__ if command.callback else ""
+            assert re.search(rf"eport {name}\b", readme), (language, name)
