@@ -77,8 +77,8 @@ def page() -> str:
     lines = [
         "# Findings · 校验结果代码",
         "",
-        "Made from `hub/catalogue.toml` by `python -m hub.catalogue`. `{found}` and `{expected}` stand for what was found",
-        "and what was expected; CONTRL is data element 0085 (ISO 9735-4) where the standard has a code.",
+        "Made from `hub/catalogue.toml` by `python -m hub.catalogue`. `{found}` and `{expected}` stand for what was",
+        "found and what was expected; CONTRL is data element 0085 (ISO 9735-4) where the standard has a code.",
         "",
     ]
     for code, entry in sorted(catalogue()["finding"].items()):

@@ -38,7 +38,8 @@ def send(journal: Journal, outlet: Outlet, endpoint: str, rule: Endpoint, now: d
         return 0
     marks = Outcome()
     for row in rows:
-        marks.move("delivery", row["id"], (row["state"],), state=DeliveryState.SENDING, tries=row["tries"] + 1)
+        tries = row["tries"] + 1
+        marks.move("delivery", row["id"], (row["state"],), {}, {"try": tries}, state=DeliveryState.SENDING, tries=tries)
     journal.commit([marks], now)
     told = _ask(outlet.send, journal, rows)
     settle(journal, rows, told, rule, now)
@@ -102,8 +103,7 @@ def _result(row: RowMapping, handover: Handover, rule: Endpoint, now: datetime) 
     state, values = _next(row, handover, rule, now)
     if state == row["state"] == DeliveryState.IN_DOUBT:
         return outcome
-    outcome.move("delivery", row["id"], _UNDER_WAY, state=state, **values)
-    outcome.event(row["id"], "attempt", known=handover.known, evidence=handover.evidence, tries=row["tries"])
+    outcome.move("delivery", row["id"], _UNDER_WAY, told={"known": handover.known}, state=state, **values)
     if state is DeliveryState.IN_DOUBT:
         outcome.wait("delivery", row["id"], "delivery.in_doubt", now + rule.attention, handover.evidence)
     if state is DeliveryState.DEAD:

@@ -11,7 +11,6 @@ from hub.finding import Finding, rejects
 from hub.message import Interchange
 from hub.site.site import Site
 
-
 UNASKED = ("opening.sender_mismatch", "signature.missing")
 """What depends on who sent the file, which is not asked here."""
 

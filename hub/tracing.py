@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.engine import RowMapping
 
 from hub.journal import tables as t
-from hub.journal.journal import Journal
+from hub.journal.journal import OPEN_DELIVERY, Journal
 
 Row = dict[str, Any]
 
@@ -125,6 +125,28 @@ def held(journal: Journal, owner: str = "") -> list[Row]:
     w = t.waiting
     query = select(w).order_by(w.c.due_at)
     return _plain(journal.rows(query.where(w.c.owner == owner) if owner else query))
+
+
+def endpoints(journal: Journal) -> list[Row]:
+    """Every endpoint that has something to do or went wrong: its state, what is queued there, the next try, why."""
+    d, e = t.delivery, t.endpoint
+    query = select(d.c.endpoint, d.c.state, func.count().label("n"), func.min(d.c.next_at).label("next"))
+    queued = journal.rows(query.where(d.c.state.in_(OPEN_DELIVERY)).group_by(d.c.endpoint, d.c.state))
+    known = {row["id"]: row for row in _plain(journal.rows(select(e)))}
+    result: dict[str, Row] = {}
+    for name in sorted({row["endpoint"] for row in queued} | known.keys()):
+        mine = {row["state"]: row for row in _plain(queued) if row["endpoint"] == name}
+        own = known.get(name, {"state": "open", "reason": "", "since": None, "next_at": None})
+        tries = [own["next_at"], *(mine[state]["next"] for state in ("pending", "failed") if state in mine)]
+        result[name] = {
+            "endpoint": name,
+            "state": own["state"],
+            "since": own["since"],
+            "queued": {state: row["n"] for state, row in mine.items()},
+            "next_try": max((at for at in tries if at), default=None),
+            "reason": own["reason"],
+        }
+    return list(result.values())
 
 
 def _plain(rows: Sequence[RowMapping]) -> list[Row]:

@@ -11,18 +11,25 @@ from hub.cli.common import ByOption, JsonOption, LangOption, SiteOption, WhyOpti
 
 
 def status(site: SiteOption = None, json_: JsonOption = False) -> None:
-    """各表各状态的数量 · how many of everything in each state."""
-    from hub.cli.paint import state
+    """各表各状态的数量、各端点的队列 · how many of everything in each state; what is queued at each endpoint."""
+    from hub.cli.paint import short_time, state, table
+    from hub.tracing import endpoints
 
     journal = journal_of(site, "status")
-    counts = journal.counts()
+    counts, queues = journal.counts(), endpoints(journal)
     journal.close()
     if json_:
-        out(counts)
+        out({"counts": counts, "endpoints": queues})
         return
-    for table, states in counts.items():
-        words = (f"{state(name)} {count}" for name, count in sorted(states.items()))
-        typer.echo(f"{table:12} " + "  ".join(words))
+    for name, states in counts.items():
+        words = (f"{state(which)} {count}" for which, count in sorted(states.items()))
+        typer.echo(f"{name:12} " + "  ".join(words))
+    if queues:
+        typer.echo()
+        for row in queues:
+            row["queue"] = " ".join(f"{which} {count}" for which, count in row["queued"].items())
+            row["next"] = short_time(row["next_try"] or "")
+        table(("endpoint", "state", "queue", "next", "reason"), queues)
 
 
 def trace(ref: str, site: SiteOption = None, json_: JsonOption = False, lang: LangOption = None) -> None:

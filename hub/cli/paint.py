@@ -64,5 +64,7 @@ def width(text: str) -> int:
 
 
 def short_time(iso: str) -> str:
-    """`2026-11-23T08:30:00.123+00:00` as `11-23 08:30:00`."""
-    return f"{iso[5:10]} {iso[11:19]}" if iso else ""
+    """`2026-11-23T08:30:00.123+00:00` as `11-23 16:30:00` on this machine's clock."""
+    from datetime import datetime
+
+    return f"{datetime.fromisoformat(iso).astimezone():%m-%d %H:%M:%S}" if iso else ""
