@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import re
 import shutil
 import socket
@@ -62,6 +63,7 @@ SCENARIO = (
 
 def show(source: Path, once: bool, as_json: bool, lang: str | None, usual: bool = True, patience: float = 30) -> bool:
     """Play the scenario; True when everything ended as it says."""
+    logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # sessions that Ctrl-C cuts
     speak = language(lang)
     began = time.monotonic()
     with _port(source, usual) as (folder, sandbox, hub):
@@ -296,11 +298,14 @@ def _table(rows: list[dict[str, str]], speak: str) -> Any:
     return drawn
 
 
-def _lines(journal: Journal) -> Paint:
+def _lines(journal: Journal, known: frozenset[str] | set[str] = frozenset()) -> Paint:
+    """A line for each change of a file's row, except for the files that are `known` already."""
     shown: dict[str, str] = {}
 
     def paint() -> None:
         for row in _board(journal):
+            if row["file"] in known:
+                continue
             line = "\t".join(row[column] for column in ("file", "party", "state", "agencies", "case"))
             if shown.get(row["file"]) != line:
                 shown[row["file"]] = line
@@ -330,30 +335,39 @@ def _tell(summary: dict[str, Any], speak: str) -> None:
 
 def _stay(folder: Path, journal: Journal, hub: subprocess.Popen[bytes], speak: str) -> None:
     """Keep the port open, and say how to send a file of one's own."""
-    host, port = addresses(folder / "spool")["sftpd"]
-    keys = folder / "spool" / "keys"
-    import paramiko
-
-    pinned = paramiko.Ed25519Key.from_private_key_file(str(keys / "sftpd_host_ed25519"))
-    (keys / "known_hosts").write_text(f"[{host}]:{port} ssh-ed25519 {pinned.get_base64()}\n")
     golden = (folder / "mappings" / "manifest" / "cases" / "01-original" / "in.edi").read_bytes()
     mine = folder / "mine.edi"
     mine.write_bytes(golden.replace(b"TJ26112301", b"TJ26112399").replace(b"TJL2611230001", b"TJL2611239999"))
-    options = f"-o UserKnownHostsFile={keys / 'known_hosts'} -o IdentitiesOnly=yes -i {keys / 'tjline.key'}"
     print()
     print(text("show.yours", speak))
-    print(f"  sftp -P {port} {options} tjline@{host}")
+    print(f"  sftp -F {_ssh_config(folder)} tjline")
     print(f"  sftp> put {mine} outbound/")
     print("  sftp> ls inbound")
     print(f"  eport trace mine.edi --site {folder}")
     print(text("show.stop", speak), flush=True)
-    paint = _lines(journal)
+    paint = _lines(journal, {row["file"] for row in _board(journal)})
     try:
         while hub.poll() is None:
             paint()
             time.sleep(0.2)
     except KeyboardInterrupt:
         print()
+
+
+def _ssh_config(folder: Path) -> Path:
+    """What OpenSSH needs to come in as the carrier: address, key, and the door's pinned key."""
+    import paramiko
+
+    host, port = addresses(folder / "spool")["sftpd"]
+    keys = folder / "spool" / "keys"
+    pinned = paramiko.Ed25519Key.from_private_key_file(str(keys / "sftpd_host_ed25519"))
+    (keys / "known_hosts").write_text(f"[{host}]:{port} ssh-ed25519 {pinned.get_base64()}\n")
+    config = folder / "ssh"
+    config.write_text(
+        f"Host tjline\n  HostName {host}\n  Port {port}\n  User tjline\n  IdentitiesOnly yes\n"
+        f"  IdentityFile {keys / 'tjline.key'}\n  UserKnownHostsFile {keys / 'known_hosts'}\n"
+    )
+    return config
 
 
 __all__ = ["AGENCIES", "SCENARIO", "Act", "fates", "running", "show", "stage"]
