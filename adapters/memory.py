@@ -28,6 +28,14 @@ class Options(BaseModel):
 
     name: str = "default"
 
+    @property
+    def reads(self) -> bool:
+        return True
+
+    @property
+    def writes(self) -> bool:
+        return True
+
 
 @dataclass
 class Memory:

@@ -17,6 +17,7 @@ from lxml import etree
 
 from hub import delivery, routing
 from hub.desk import Desk
+from hub.documents import IN_FORCE
 from hub.errors import JournalError
 from hub.finding import Finding, rejects
 from hub.journal import tables as t
@@ -151,9 +152,10 @@ def advance_one(desk: Desk, id: str) -> Outcome:
             _send(desk, outcome, row, stage.send, made, case_record(desk, row, name, stand), stand)
         if stage.closes:
             values |= {"state": "closed", "outcome": name, "closed_at": desk.now}
-        elif row["state"] == "closed":
-            values |= {"state": "open", "outcome": "", "closed_at": None}
-    due = deadline(rule, row["opened_at"], stages)
+        elif row["state"] == "closed" and values.get("state") != "open":
+            stages = {had: stages[had] for had in stages if not rule.stages[had].closes}
+            values |= {"state": "open", "outcome": "", "closed_at": None, "opened_at": desk.now, "overdue": False}
+    due = deadline(rule, values.get("opened_at", row["opened_at"]), stages)
     outcome.move("port_case", id, (), stages=stages, due_at=due, **values)
     if len(stages) > len(row["stages"]):
         outcome.rest(id)  # if a stage is late still, the clock finds it again
@@ -185,7 +187,11 @@ def source_of(desk: Desk, row: Any, order_key: str) -> delivery.Source:
     nodes = {kind: reread(site.kinds[kind], raw, row["frame"], row["charset"]) for kind, raw in data.items()}
     own = {kind: raw for kind, raw in data.items() if site.kinds[kind].rule.format == "xml"}
     keys = tuple((name, str(value)) for name, value in row["keys"].items())
-    return delivery.Source(row["id"], nodes, own, row["sender"], keys, order_key)
+    name = ""
+    if row["case"] and not row["interchange"]:
+        case = desk.recall.one(t.case, ("id",), row["case"])
+        name = _first_name(desk.recall, standing(desk.recall, case)) if case else ""
+    return delivery.Source(row["id"], nodes, own, row["sender"], keys, order_key, name)
 
 
 def _nodes(desk: Desk, messages: dict[str, str]) -> dict[str, Any]:
@@ -215,7 +221,7 @@ def _make(desk: Desk, outcome: Outcome, case: Any, kind: str, id: str, messages:
         findings = [*findings, *wrong]
     bad = node is None or rejects(findings)
     keys = {} if bad else {name: usage.value(node, path) for name, path in usage.rule.keys.items()}
-    older = _older(desk.recall, case["id"], kind)
+    older, unmade = _older(desk.recall, case["id"], kind)
     why = "; ".join(f"{f.code} {f.found} {f.expected}" for f in findings)[:500]
     outcome.add(
         "message",
@@ -234,6 +240,8 @@ def _make(desk: Desk, outcome: Outcome, case: Any, kind: str, id: str, messages:
     if bad:
         outcome.wait("message", id, "case.not_made", desk.look_by, why)
         return
+    for version in unmade:  # what it waited for has come: this one is newer and could be made
+        outcome.move("message", version, (MessageState.HELD,), state=MessageState.CANCELLED, superseded_by=id)
     if older:
         outcome.move("message", older, (), given={"superseded_by": ""}, superseded_by=id)
         outcome.event(older, "superseded", by=id)
@@ -256,10 +264,12 @@ def _of_case(case: Any, now: datetime) -> dict[str, Any]:
     }
 
 
-def _older(recall: Recall, case: str, kind: str) -> str:
-    """The version of `kind` that the case made before, or ""."""
-    mine = [row for row in recall.rows(t.message, ("case",), case) if row["kind"] == kind and not row["interchange"]]
-    return next((str(row["id"]) for row in mine if not row["superseded_by"]), "")
+def _older(recall: Recall, case: str, kind: str) -> tuple[str, list[str]]:
+    """The version of `kind` in force that the case made before, or "", and those that it could not make."""
+    rows = [row for row in recall.rows(t.message, ("case",), case) if row["kind"] == kind and not row["interchange"]]
+    unmade = [str(row["id"]) for row in rows if row["state"] == MessageState.HELD]
+    in_force = (row for row in rows if not row["superseded_by"] and row["state"] in IN_FORCE)
+    return next((str(row["id"]) for row in in_force), ""), unmade
 
 
 def _send(desk: Desk, outcome: Outcome, case: Any, send: Any, id: str, record: Any, standing: Standing) -> None:

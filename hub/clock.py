@@ -89,8 +89,8 @@ def _case(site: Site, journal: Journal, row: Any, now: datetime) -> Outcome:
         return outcome
     late = cases.awaited(rule, cases.standing(Recall(journal), row), row["stages"], row["opened_at"], now)
     outcome.move("port_case", row["id"], ("open",), overdue=True)
-    owner = late.missing[:64] or row["sender"]
-    outcome.wait("case", row["id"], "case.overdue", now + site.routes.attention, late.stage, owner)
+    owner = ", ".join(name for name in late.missing.split(", ") if name in site.parties) or row["sender"]
+    outcome.wait("case", row["id"], "case.overdue", now + site.routes.attention, late.stage, owner[:64])
     if not row["overdue"]:
         outcome.event(row["id"], "overdue", stage=late.stage, missing=late.missing)
     return outcome

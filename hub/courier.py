@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -40,10 +41,14 @@ def send(journal: Journal, outlet: Outlet, endpoint: str, rule: Endpoint, now: d
     for row in rows:
         tries = row["tries"] + 1
         marks.move("delivery", row["id"], (row["state"],), {}, {"try": tries}, state=DeliveryState.SENDING, tries=tries)
-    journal.commit([marks], now)
+    try:
+        journal.commit([marks], now)
+    except Stale:
+        return len(rows)  # a person or a receipt was faster: the next round reads again
     told = _ask(outlet.send, journal, rows)
     settle(journal, rows, told, rule, now)
-    journal.commit([judge(standing, endpoint, told, rule, now)], now)
+    with suppress(Stale):  # a person has decided about the endpoint meanwhile
+        journal.commit([judge(standing, endpoint, told, rule, now)], now)
     return len(rows)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.engine import RowMapping
 
-from hub import courier
+from hub import courier, delivery
 from hub.documents import CONFLICT
 from hub.errors import Impossible
 from hub.journal import tables as t
@@ -25,7 +25,13 @@ from hub.journal.journal import Journal
 from hub.message import DeliveryState, EndpointState, InterchangeState, MessageState
 from hub.site.site import Site
 
-TABLES = {"delivery": t.delivery, "message": t.message, "interchange": t.interchange, "endpoint": t.endpoint}
+TABLES = {
+    "delivery": t.delivery,
+    "message": t.message,
+    "interchange": t.interchange,
+    "endpoint": t.endpoint,
+    "port_case": t.case,
+}
 
 D = DeliveryState
 
@@ -36,7 +42,7 @@ def find(journal: Journal, id: str) -> tuple[str, RowMapping]:
         row = journal.row(select(table).where(table.c.id == id))
         if row is not None:
             return name, row
-    raise Impossible(f"{id}: no delivery, message, interchange or endpoint has this id")
+    raise Impossible(f"{id}: no delivery, message, interchange, endpoint or case has this id")
 
 
 def release(site: Site, journal: Journal, id: str, by: str, why: str, now: datetime) -> str:
@@ -45,13 +51,15 @@ def release(site: Site, journal: Journal, id: str, by: str, why: str, now: datet
     values: dict[str, Any]
     match table, row["state"]:
         case "message", MessageState.HELD if row["interchange"] and not row["reason"].startswith(CONFLICT):
-            values = {"state": MessageState.RELEASED, "reason": ""}
+            values = {"state": MessageState.RELEASED, "reason": "", "tries": 0}
         case "interchange", InterchangeState.QUARANTINED:
             values = {"state": InterchangeState.RECEIVED, "reason": "", "tries": 0, "holder": None}
         case "delivery", D.HELD if not row["reason"].startswith("delivery.gave_up"):
             values = {"state": D.RELEASED}
         case "delivery", D.HELD | D.DEAD:
             return resend(site, journal, id, by, why, now)
+        case "port_case", state if _waits(journal, id, "opening.poison"):
+            values = {"state": state, "ripe": True, "tries": 0}
         case "endpoint", EndpointState.HELD | EndpointState.BROKEN:
             values = {"state": EndpointState.OPEN, "failures": 0, "reason": "", "next_at": None, "since": now}
         case _:
@@ -62,10 +70,16 @@ def release(site: Site, journal: Journal, id: str, by: str, why: str, now: datet
 def resend(site: Site, journal: Journal, id: str, by: str, why: str, now: datetime) -> str:
     """The same bytes once more. Raises Impossible for what was answered, is under way, or was never made."""
     table, row = find(journal, id)
+    of = journal.row(select(t.message.c.superseded_by).where(t.message.c.id == row.get("message", "")))
+    if of is not None and of["superseded_by"]:
+        raise Impossible(
+            f"{id} is of a version that {of['superseded_by']} has superseded: the old must not follow the new"
+        )
     if table != "delivery" or not may_resend(row):
         raise Impossible(f"{id} is {row['state']}: only a made delivery without an answer can be sent again")
     give_up = now + site.routes.endpoints[row["endpoint"]].retry.give_up
-    values = {"state": D.PENDING, "next_at": now, "give_up_at": give_up, "reason": ""}
+    clock = {"give_up_at": give_up, "due_at": delivery.due_again(site, row, now), "overdue": False}
+    values = {"state": D.PENDING, "next_at": now, "reason": "", **clock}
     return _decide(journal, table, row, values, "resend", by, why, now)
 
 
@@ -102,7 +116,9 @@ def settle(journal: Journal, id: str, done: bool, by: str, and_by: str, why: str
         raise Impossible(f"{id} is {row['state']}: there is no doubt to settle")
     if by.strip().lower() == and_by.strip().lower() or not by.strip() or not and_by.strip():
         raise Impossible("two different persons have to say it")
-    values: dict[str, Any] = {"state": D.SENT, "sent_at": now} if done else {"state": D.PENDING, "next_at": now}
+    values: dict[str, Any] = {"state": D.SENT, "sent_at": now}
+    if not done:  # the doubt took from the time in which it may be tried
+        values = {"state": D.PENDING, "next_at": now, "give_up_at": now + (row["give_up_at"] - row["at"])}
     return _decide(journal, table, row, values, "settle", f"{by}, {and_by}", why, now)
 
 
@@ -110,6 +126,7 @@ def hold(site: Site, journal: Journal, endpoint: str, by: str, why: str, now: da
     """Stop an endpoint. Raises Impossible when the site has none of this name."""
     if endpoint not in site.routes.endpoints:
         raise Impossible(f"{endpoint}: the site has no such endpoint")
+    _named(by)
     standing = journal.row(select(t.endpoint).where(t.endpoint.c.id == endpoint))
     outcome = Outcome()
     courier.enter(outcome, standing, endpoint, EndpointState.HELD, why, 0, None, now)
@@ -119,8 +136,14 @@ def hold(site: Site, journal: Journal, endpoint: str, by: str, why: str, now: da
     return EndpointState.HELD
 
 
-def _waits(journal: Journal, id: str) -> bool:
-    return journal.row(select(t.waiting).where(t.waiting.c.subject == id)) is not None
+def _waits(journal: Journal, id: str, code: str = "") -> bool:
+    row = journal.row(select(t.waiting.c.code).where(t.waiting.c.subject == id))
+    return row is not None and code in ("", row["code"])
+
+
+def _named(by: str) -> None:
+    if not by.strip():
+        raise Impossible("a decision needs the name of who decides")
 
 
 def _decide(
@@ -133,7 +156,8 @@ def _decide(
     why: str,
     now: datetime,
 ) -> str:
-    """Raises Stale when the row has moved on meanwhile."""
+    """Raises Impossible without a name, Stale when the row has moved on meanwhile."""
+    _named(by)
     outcome = Outcome()
     outcome.move(table, row["id"], (row["state"],), **values)
     outcome.event(row["id"], "decision", decision=what, by=by, why=why)

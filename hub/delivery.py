@@ -61,8 +61,16 @@ def again(desk: Desk, outcome: Outcome, source: Source, row: RowMapping) -> None
     leg = Leg(row["party"], row["kind"], None)
     number = desk.numbers.next()
     made = _make(desk.site, outcome, source, leg, number, desk.now)
+    made |= {"due_at": due_again(desk.site, row, desk.now), "overdue": False}
     outcome.move("delivery", row["id"], (DeliveryState.RELEASED,), tries=0, **made)
     _refer(desk, outcome, source, row["id"], leg, number, made["reason"])
+
+
+def due_again(site: Site, row: RowMapping, now: datetime) -> datetime | None:
+    """When the answer to a delivery that goes only now, or once more, is due: nobody is late with what has not come."""
+    owed = (r.answer for r in site.routes.routes.values() if r.to.get(row["party"]) == row["kind"] and r.answer)
+    rule = next(owed, None)
+    return now + rule.within if rule and row["due_at"] else row["due_at"]
 
 
 def _make(site: Site, outcome: Outcome, source: Source, leg: Leg, number: int, now: datetime) -> dict[str, Any]:

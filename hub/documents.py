@@ -6,7 +6,9 @@ it is a conflict, which a person decides. An amendment that comes before its ori
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from hub.desk import Desk
 from hub.journal import tables as t
@@ -18,6 +20,7 @@ from hub.site.site import Site
 AMENDS_NOTHING = "routing.amends_nothing"
 NO_ROUTE = "routing.no_route"
 CONFLICT = "opening.document_conflict"
+IN_FORCE = (MessageState.ROUTED, MessageState.DONE)
 VERSIONS = ("sender", "kind", "document")
 """The columns of a message that all versions of one document share."""
 
@@ -57,13 +60,11 @@ def key_of(message: OpenedMessage) -> str:
 def known(desk: Desk, outcome: Outcome, sender: str, id: str, message: OpenedMessage) -> Standing:
     """Where a message with a business number stands; a new one is remembered in `outcome`."""
     kind = message.usage.name if message.usage else ""
-    key = key_of(message)
-    stored = desk.recall.one(t.document, ("party", "key"), sender, key)
-    seen = outcome.added("document", party=sender, key=key) or stored
+    key, seen = _seen(desk, outcome, sender, key_of(message))
     mine = seen is not None and seen["message"] == id  # taken up again after a release
     if seen is not None and not mine:
         if seen["sha256"] == message.content:
-            return Standing(MessageState.DUPLICATE, about=f"the same as {seen['message']}")
+            return Standing(MessageState.DUPLICATE, about=seen["message"])
         return Standing(MessageState.HELD, CONFLICT, seen["message"])
     entry = {"party": sender, "key": key, "message": id, "sha256": message.content}
     if message.function == "original":
@@ -71,14 +72,47 @@ def known(desk: Desk, outcome: Outcome, sender: str, id: str, message: OpenedMes
             outcome.add("document", **entry)
         _release_amendments(desk, outcome, sender, kind, message.document)
         return Standing()
+    is_new = _is_new(desk, sender, kind, message.document, id)
+    if _earlier(desk, sender, kind, message.document, id):
+        return Standing(MessageState.RELEASED)  # versions are taken up in the order in which they came
     held = _current(desk, sender, kind, message.document)
-    if outcome.touches("message", held) or outcome.added("document", party=sender, key=f"{kind}/{message.document}"):
-        return Standing(MessageState.RELEASED)  # what it amends is in this very commit
+    if outcome.touches("message", held) or (is_new and not held):
+        return Standing(MessageState.RELEASED)  # what it amends may be in this very commit, before it or behind it
     if held:
         if not mine:
             outcome.add("document", **entry)
         return Standing(supersedes=held)
+    in_force = {"superseded_by": "", "state": IN_FORCE}
+    outcome.relied_on_none("message", sender=sender, kind=kind, document=message.document, **in_force)
     return Standing(MessageState.HELD, AMENDS_NOTHING, message.document)
+
+
+def _seen(desk: Desk, outcome: Outcome, sender: str, key: str) -> tuple[str, Mapping[Any, Any] | None]:
+    """What is known of a document, and under which key. One that a person has cancelled frees its number."""
+    while True:
+        stored = desk.recall.one(t.document, ("party", "key"), sender, key)
+        seen = outcome.added("document", party=sender, key=key) or stored
+        before = desk.recall.one(t.message, ("id",), stored["message"]) if stored else None
+        if before is None or before["state"] != MessageState.CANCELLED:
+            return key, seen
+        key = f"{key}~{before['id']}"
+
+
+def _earlier(desk: Desk, sender: str, kind: str, document: str, id: str) -> bool:
+    """True when a version that came before message `id` is still to be taken up."""
+    versions = desk.recall.rows(t.message, VERSIONS, sender, kind, document)
+    return any(row["state"] == MessageState.RELEASED and _place(row["id"]) < _place(id) for row in versions)
+
+
+def _is_new(desk: Desk, sender: str, kind: str, document: str, id: str) -> bool:
+    """True for a message that has no row yet, False for one that is taken up."""
+    return all(row["id"] != id for row in desk.recall.rows(t.message, VERSIONS, sender, kind, document))
+
+
+def _place(id: str) -> tuple[str, int]:
+    """Messages in the order in which they came: the tenth of an interchange is behind the ninth."""
+    interchange, _, index = id.rpartition(".")
+    return interchange, int(index)
 
 
 def _current(desk: Desk, sender: str, kind: str, document: str) -> str:
@@ -86,7 +120,7 @@ def _current(desk: Desk, sender: str, kind: str, document: str) -> str:
     in_force = [
         row["id"]
         for row in desk.recall.rows(t.message, VERSIONS, sender, kind, document)
-        if not row["superseded_by"] and row["state"] in (MessageState.ROUTED, MessageState.DONE)
+        if not row["superseded_by"] and row["state"] in IN_FORCE
     ]
     return str(in_force[-1]) if in_force else ""
 
@@ -95,3 +129,5 @@ def _release_amendments(desk: Desk, outcome: Outcome, sender: str, kind: str, do
     for row in desk.recall.rows(t.message, VERSIONS, sender, kind, document):
         if row["state"] == MessageState.HELD and row["reason"].startswith(AMENDS_NOTHING):
             outcome.move("message", row["id"], (MessageState.HELD,), state=MessageState.RELEASED, reason="")
+    waiting = {"state": MessageState.HELD, "reason": f"{AMENDS_NOTHING} {document}"}
+    outcome.relied_on_none("message", sender=sender, kind=kind, document=document, **waiting)

@@ -22,12 +22,10 @@ def accept(inlet: Inlet, journal: Journal, endpoint: str, party: str, limit: int
     ready = [(arrival, stored) for arrival, stored in taken if stored is not None]
     if not ready:
         return 0
+    ids = sorted(new_id(now) for _ in ready)  # in the order of arrival: amendments after what they amend
     rows = [
-        (
-            Interchange(new_id(now), endpoint, party, arrival.name, arrival.key, stored.sha256, stored.size, now),
-            stored,
-        )
-        for arrival, stored in ready
+        (Interchange(id, endpoint, party, arrival.name, arrival.key, stored.sha256, stored.size, now), stored)
+        for id, (arrival, stored) in zip(ids, ready, strict=True)
     ]
     fresh = journal.accept_all(rows, now)
     for arrival, _ in ready:

@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import groupby
 from typing import Any, TypeVar
 
 from hub import cases, delivery, documents, opening, receipts, replies, routing
@@ -54,15 +55,28 @@ def work(site: Site, journal: Journal, numbers: Numbers, now: datetime) -> int:
 
     interchanges = journal.claim_interchanges(BATCH)
     _commit(journal, desk, interchanges, open_all)
-    released = journal.in_state(t.message, (MessageState.RELEASED,), BATCH)
-    for row in released:
-        _commit(journal, desk, [(row["id"], journal.count_try(t.message, row["id"]))], take_up)
-    remade = journal.in_state(t.delivery, (DeliveryState.RELEASED,), BATCH)
-    for row in remade:
-        _commit(journal, desk, [(row["id"], journal.count_try(t.delivery, row["id"]))], make_again)
+    released = _released(journal, desk)
     ripe = journal.claim_cases(BATCH)
     _commit(journal, desk, ripe, advance_all)
-    return len(interchanges) + len(released) + len(remade) + len(ripe)
+    return len(interchanges) + released + len(ripe)
+
+
+def _released(journal: Journal, desk: Callable[[], Desk]) -> int:
+    """What was released is not claimed, so one worker at a time goes on with it; messages of one interchange together,
+    so that no case sees one without the other."""
+    waiting = [(t.message, MessageState.RELEASED), (t.delivery, DeliveryState.RELEASED)]
+    if not any(journal.in_state(table, (state,), 1) for table, state in waiting) or not journal.locks.hold("released"):
+        return 0
+    try:
+        messages = journal.in_state(t.message, (MessageState.RELEASED,), BATCH)
+        for _, rows in groupby(messages, lambda row: row["id"].rpartition(".")[0]):
+            _commit(journal, desk, [(row["id"], journal.count_try(t.message, row["id"])) for row in rows], take_up)
+        remade = journal.in_state(t.delivery, (DeliveryState.RELEASED,), BATCH)
+        for row in remade:
+            _commit(journal, desk, [(row["id"], journal.count_try(t.delivery, row["id"]))], make_again)
+        return len(messages) + len(remade)
+    finally:
+        journal.locks.drop("released")
 
 
 Item = TypeVar("Item")
@@ -146,12 +160,15 @@ def open_one(desk: Desk, ix: Interchange, opened: Opened) -> Outcome:
     data = desk.recall.payload(ix.sha256)
     if opened.reference and _seen_before(desk, outcome, ix, opened, data):
         return outcome
-    if opened.reference and not opened.rejected:
-        outcome.add("envelope", party=ix.party, reference=opened.reference, interchange=ix.id, sha256=ix.sha256)
     test = bool(opened.envelope and opened.envelope.test)
     standings = [_enter(desk, outcome, ix, index, message, test) for index, message in enumerate(opened.messages, 1)]
     rejected = opened.rejected or (standings and all(s.state is MessageState.REJECTED for s in standings))
     _close(desk, outcome, ix, InterchangeState.REJECTED if rejected else InterchangeState.OPENED, _why(opened))
+    if opened.reference and not rejected:  # what was rejected may come again, corrected, under its reference
+        outcome.add("envelope", party=ix.party, reference=opened.reference, interchange=ix.id, sha256=ix.sha256)
+    known = [s.about for s in standings if s.state is MessageState.DUPLICATE]
+    if known:
+        replies.again(desk, outcome, ix, known)
     told = [_conflict(m, s) for m, s in zip(opened.messages, standings, strict=True) if s.code == documents.CONFLICT]
     replies.reply(desk, outcome, ix, opened, data, told)
     return outcome
@@ -184,7 +201,8 @@ def _seen_before(desk: Desk, outcome: Outcome, ix: Interchange, opened: Opened, 
         return False
     if seen["sha256"] == ix.sha256:
         _close(desk, outcome, ix, InterchangeState.DUPLICATE, "", seen["interchange"])
-        replies.again(desk, outcome, ix, seen["interchange"])
+        messages = desk.recall.rows(t.message, ("interchange",), seen["interchange"])
+        replies.again(desk, outcome, ix, [seen["interchange"], *(row["id"] for row in messages)])
         return True
     finding = Finding("opening.conflict", found=opened.reference, expected=seen["interchange"])
     _close(desk, outcome, ix, InterchangeState.CONFLICT, finding.code, seen["interchange"])
@@ -245,7 +263,7 @@ def _take_up(desk: Desk, id: str, tries: int) -> Outcome:
     test = bool(opened.envelope and opened.envelope.test)
     standing, legs = _judge(desk, outcome, ix.party, id, message, test)
     columns = _columns(desk, ix.party, message, standing)
-    outcome.move("message", id, (MessageState.RELEASED,), **columns)
+    outcome.move("message", id, (MessageState.RELEASED,), tries=0, **columns)  # to wait for one's turn breaks no worker
     _follow(desk, outcome, ix, id, message, standing, legs)
     return outcome
 

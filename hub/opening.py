@@ -65,9 +65,17 @@ def open(site: Site, interchange: Interchange, data: bytes, now: datetime) -> Op
         return Opened((), (Finding("opening.too_large", Place(), found, expected),))
     if not data.strip():
         return Opened((), (Finding("opening.empty", Place()),))
-    if data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<" or data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+    if _looks_like_xml(data):
         return _open_xml(site, interchange, data, now)
     return _open_edifact(site, interchange, party, data, now)
+
+
+def _looks_like_xml(data: bytes) -> bool:
+    """True when the first sign behind byte order mark and blanks is `<`, in any encoding that XML may have here."""
+    start = data[:1024]
+    if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        start = start[2:].replace(b"\0", b"")
+    return start.lstrip(b"\xef\xbb\xbf \t\r\n\0")[:1] == b"<"
 
 
 def _open_edifact(site: Site, interchange: Interchange, party: Party, data: bytes, now: datetime) -> Opened:
@@ -76,7 +84,12 @@ def _open_edifact(site: Site, interchange: Interchange, party: Party, data: byte
     findings: list[Finding] = []
     for part in reader.read([data], charset=party.charset or None):
         if isinstance(part, Envelope):
-            envelope = envelope or part
+            if envelope is not None:  # one answer speaks of one interchange, and one reference is remembered
+                place = Place(tag="UNB", offset=part.offset)
+                findings += part.findings
+                findings.append(Finding("opening.several", place, part.reference[:40], envelope.reference[:40]))
+                break
+            envelope = part
             findings.extend(part.findings)
         elif isinstance(part, Trailer):
             findings.extend(part.findings)

@@ -32,7 +32,8 @@ def take(desk: Desk, outcome: Outcome, id: str, party: str, message: OpenedMessa
     moved = settle(outcome, id, party, answered, state, answer, desk.now)
     if state in (ReceiptState.ORPHAN, ReceiptState.CONTRADICTORY):
         about = str(answered["id"]) if answered else ""
-        outcome.wait("message", id, f"receipts.{state}", desk.look_by, about)
+        owner = party if answered else ""
+        outcome.wait("message", id, f"receipts.{state}", desk.look_by, about, owner)
     if answered is None or not moved:
         return
     final = answer.level == answered["awaits"] or not answer.accepted
@@ -113,5 +114,6 @@ def settle(
     reached = _REACHED[answer.level] if answer.accepted else DeliveryState.REFUSED
     if answer.accepted and answer.level == delivery["awaits"]:
         reached = DeliveryState.ANSWERED
-    outcome.move("delivery", subject, (delivery["state"],), state=reached)
+    sent_at = delivery["sent_at"] or now  # it has arrived, whatever the transport knew
+    outcome.move("delivery", subject, (delivery["state"],), state=reached, sent_at=sent_at)
     return True

@@ -36,10 +36,10 @@ def excerpt(data: bytes, finding: Finding) -> list[str]:
     offset = finding.place.offset
     if offset is None or offset > len(data):
         return []
-    start = max(data.rfind(b"'", 0, offset), data.rfind(b"\n", 0, offset)) + 1
-    start = max(start, offset - CONTEXT)
-    end = data.find(b"'", offset)
-    end = min(end + 1 if end >= 0 else len(data), offset + CONTEXT)
+    first, last = max(0, offset - CONTEXT), offset + CONTEXT
+    start = max(data.rfind(b"'", first, offset), data.rfind(b"\n", first, offset), first - 1) + 1
+    end = data.find(b"'", offset, last)
+    end = end + 1 if end >= 0 else min(len(data), last)
     piece = data[start:end].decode("utf-8", "backslashreplace").replace("\n", " ").replace("\r", " ")
     lead = len(data[start:offset].decode("utf-8", "backslashreplace"))
     return [piece, " " * lead + "^"]

@@ -23,7 +23,6 @@ def reply(
     party, now = desk.site.parties[ix.party], desk.now
     if not party.at:
         return
-    stamp = f"{now:%Y%m%dT%H%M%SZ}"
     wrong = [*opened.findings, *(f for m in opened.messages for f in m.findings if f not in opened.findings)]
     envelope = opened.envelope
     asked = party.acknowledge == "always" or (party.acknowledge == "asked" and envelope and envelope.ack_requested)
@@ -35,13 +34,13 @@ def reply(
         )
         if answer is not None:
             sha = outcome.keep(answer)
-            _file(desk, outcome, ix, "contrl", "contrl", f"{ix.name}.{stamp}.CONTRL.edi", sha, "inbound")
+            _file(desk, outcome, ix, "contrl", "contrl", f"{ix.name}.{ix.id}.CONTRL.edi", sha, "inbound")
     wrong += told
     if rejects(wrong):
         text, machine = rejection.explain(ix.name, data, wrong)
-        _file(desk, outcome, ix, "original", "", f"{stamp}.{ix.name}", outcome.keep(data), "error")
-        _file(desk, outcome, ix, "reasons", "", f"{stamp}.{ix.name}.error.txt", outcome.keep(text), "error")
-        _file(desk, outcome, ix, "findings", "", f"{stamp}.{ix.name}.error.json", outcome.keep(machine), "error")
+        _file(desk, outcome, ix, "original", "", f"{ix.id}.{ix.name}", outcome.keep(data), "error")
+        _file(desk, outcome, ix, "reasons", "", f"{ix.id}.{ix.name}.error.txt", outcome.keep(text), "error")
+        _file(desk, outcome, ix, "findings", "", f"{ix.id}.{ix.name}.error.json", outcome.keep(machine), "error")
 
 
 def _file(
@@ -75,17 +74,18 @@ def _file(
     )
 
 
-def again(desk: Desk, outcome: Outcome, ix: Interchange, original: str) -> None:
-    """Send the stored receipts of the original once more, byte for byte."""
+def again(desk: Desk, outcome: Outcome, ix: Interchange, known: Sequence[str]) -> None:
+    """Send once more, byte for byte, what the sender was told about these interchanges and messages."""
     recall = desk.recall
-    mine = [original]
-    for message in recall.rows(t.message, ("interchange",), original):
-        if message["case"]:
+    mine = list(known)
+    for id in known:
+        message = recall.one(t.message, ("id",), id)
+        if message is not None and message["case"]:
             of_case = recall.rows(t.message, ("case",), message["case"])
             mine += [row["id"] for row in of_case if not row["interchange"]]
-    deliveries = [row for id in mine for row in recall.rows(t.delivery, ("message",), id)]
+    deliveries = [row for id in dict.fromkeys(mine) for row in recall.rows(t.delivery, ("message",), id)]
     told = [row for row in deliveries if row["party"] == ix.party and row["folder"] == "inbound"]
     for count, row in enumerate(sorted(told, key=lambda row: int(row["seq"])), 1):
         extension = row["name"].rsplit(".", 1)[-1]
-        name = f"{ix.name}.{desk.now:%Y%m%dT%H%M%SZ}.{row['kind']}-again{count}.{extension}"
+        name = f"{ix.name}.{ix.id}.{row['kind']}-again{count}.{extension}"
         _file(desk, outcome, ix, f"again{count}", row["kind"], name, row["payload"], "inbound")

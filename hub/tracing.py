@@ -20,6 +20,8 @@ def trace(journal: Journal, ref: str) -> Row:
 
     {"interchanges", "messages" (each with "deliveries", each with "receipts"), "cases", "versions", "waiting",
     "events"}, every list in order of time, all empty when nothing is known."""
+    if not ref.strip():
+        return {part: [] for part in ("interchanges", "messages", "cases", "versions", "waiting", "events")}
     interchanges = _interchanges(journal, ref)
     cases = _cases(journal, ref)
     messages = _messages(journal, ref, interchanges, cases)
@@ -50,9 +52,11 @@ def _by_id(journal: Journal, table: Any, ids: Iterable[str]) -> dict[str, Row]:
 
 
 def _interchanges(journal: Journal, ref: str) -> dict[str, Row]:
-    i, e = t.interchange, t.envelope
+    i, e, d = t.interchange, t.envelope, t.delivery
     by_reference = select(e.c.interchange).where(e.c.reference.endswith(f"/{ref}", autoescape=True))
-    query = select(i).where(or_(i.c.id == ref, i.c.name == ref, i.c.original == ref, i.c.id.in_(by_reference)))
+    by_reply = select(d.c.message).where(or_(d.c.id == ref, d.c.name == ref))
+    where = (i.c.id == ref, i.c.name == ref, i.c.original == ref, i.c.id.in_(by_reference), i.c.id.in_(by_reply))
+    query = select(i).where(or_(*where))
     return {row["id"]: row for row in _plain(journal.rows(query.order_by(i.c.id)))}
 
 
@@ -123,8 +127,8 @@ def _events(journal: Journal, subjects: Iterable[str]) -> list[Row]:
 def held(journal: Journal, owner: str = "") -> list[Row]:
     """The list of what waits: subject, what it is, why, for whom, since when, by when; the most urgent first."""
     w = t.waiting
-    query = select(w).order_by(w.c.due_at)
-    return _plain(journal.rows(query.where(w.c.owner == owner) if owner else query))
+    rows = _plain(journal.rows(select(w).order_by(w.c.due_at)))
+    return [row for row in rows if not owner or owner in row["owner"].split(", ")]
 
 
 def endpoints(journal: Journal) -> list[Row]:

@@ -34,13 +34,6 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _UNFINISHED = re.compile(r"\.?[A-Za-z0-9][A-Za-z0-9_.\-]{0,140}~?")
 
 
-def _whole(descriptor: int) -> bool | None:
-    """`names.complete` of an open file, by its two ends."""
-    size = os.fstat(descriptor).st_size
-    tail = os.pread(descriptor, names.WINDOW, max(0, size - names.WINDOW))
-    return names.complete(os.pread(descriptor, names.WINDOW, 0), tail)
-
-
 def _uploadable(name: str) -> bool:
     """True when a party may use `name` in outbound: a safe name, or the temporary form of one."""
     return names.safe(name) or (names.temporary(name) and _UNFINISHED.fullmatch(name) is not None)
@@ -180,7 +173,7 @@ class Box:
         lost  the connection broke before the close: then only evidence in the content counts"""
         if names.temporary(local.name):
             return False
-        whole = _whole(descriptor)
+        whole = disk.whole(descriptor)
         if whole is False or (lost and whole is not True):
             return False
         self._take(local, descriptor, local.name)

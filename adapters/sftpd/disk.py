@@ -8,6 +8,8 @@ import stat
 from pathlib import Path
 from typing import NamedTuple
 
+from adapters import names
+
 FOLDERS = ("outbound", "inbound", "archive", "error")
 
 README = """\
@@ -112,6 +114,13 @@ def state(path: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return (found.st_mtime_ns, found.st_size) if stat.S_ISREG(found.st_mode) else None
+
+
+def whole(descriptor: int) -> bool | None:
+    """`names.complete` of an open file, by its two ends."""
+    size = os.fstat(descriptor).st_size
+    tail = os.pread(descriptor, names.WINDOW, max(0, size - names.WINDOW))
+    return names.complete(os.pread(descriptor, names.WINDOW, 0), tail)
 
 
 def write_durably(path: Path, data: bytes) -> None:

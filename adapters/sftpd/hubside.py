@@ -26,6 +26,21 @@ PRUNE_SECONDS = 3600.0
 _TAKEN = re.compile(r"(\d{1,20})-[0-9a-f]{8}(?:-over(\d{1,20}))?__(.+)")
 
 
+FORGOTTEN = 2_000_000_000
+"""Nanoseconds after which a whole file that still lies in outbound is one whose door died before it took it."""
+
+
+def _whole(path: Path) -> bool:
+    try:
+        descriptor = disk.open_regular(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        return disk.whole(descriptor) is True
+    finally:
+        os.close(descriptor)
+
+
 class BoxInlet:
     """Whole uploads in .taken, oldest first, then cut ones that lie unchanged in outbound."""
 
@@ -42,13 +57,15 @@ class BoxInlet:
         return found + self._stale(limit - len(found)) if len(found) < limit else found
 
     def _stale(self, limit: int) -> list[Arrival]:
-        oldest = time.time_ns() - int(self._incomplete_after * 1e9)
+        now = time.time_ns()
+        oldest, forgotten = now - int(self._incomplete_after * 1e9), now - FORGOTTEN
         found = []
         for item in os.scandir(self._home / "outbound"):
             if not names.safe(item.name) or names.temporary(item.name):
                 continue
             state = disk.state(Path(item.path))
-            if state and state[0] <= oldest and not disk.held(Path(item.path)):
+            ready = state and (state[0] <= oldest or (state[0] <= forgotten and _whole(Path(item.path))))
+            if state and ready and not disk.held(Path(item.path)):
                 found.append((state[0], Arrival(f"{item.name}:{state[0]}:{state[1]}", item.name, state[1])))
         return [arrival for _, arrival in sorted(found, key=lambda pair: pair[0])][:limit]
 

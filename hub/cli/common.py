@@ -44,14 +44,25 @@ def load_site(given: Path | None) -> Site:
 
 
 def journal_of(given: Path | None, name: str = "cli") -> Journal:
-    """The journal of a site that has run before; exit code 2 where there is none."""
+    """The journal of a site that has run before; exit code 2 where there is none.
+
+    Raises JournalError where it cannot be read."""
+    from sqlalchemy.exc import DBAPIError
+
+    from hub.errors import JournalError
     from hub.journal.journal import Journal
 
     spool = site_folder(given) / "spool"
     if not (spool / "journal.db").exists():
         typer.echo(f"{spool}: 尚无日志库 · no journal yet; eport up", err=True)
         raise typer.Exit(2)
-    return Journal(spool, name)
+    journal = Journal(spool, name)
+    try:
+        journal.backlog()
+    except DBAPIError as fault:
+        journal.close()
+        raise JournalError(f"the journal in {spool} cannot be used: {fault.orig}") from fault
+    return journal
 
 
 def out(data: Any) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hub.cli.common import ByOption, JsonOption, LangOption, SiteOption, WhyOption, journal_of, load_site, out
+
+if TYPE_CHECKING:
+    from hub.journal.journal import Journal
 
 
 def status(site: SiteOption = None, json_: JsonOption = False) -> None:
@@ -78,6 +81,7 @@ def release(ref: str, by: ByOption, why: WhyOption = "", site: SiteOption = None
     from hub import decisions
 
     loaded, journal = load_site(site), journal_of(site)
+    _known(journal, ref)
     _said(ref, decisions.release(loaded, journal, ref, by, why, datetime.now(UTC)))
     journal.close()
 
@@ -126,6 +130,7 @@ def cancel(ref: str, by: ByOption, why: WhyOption = "", site: SiteOption = None)
     from hub import decisions
 
     journal = journal_of(site)
+    _known(journal, ref)
     _said(ref, decisions.cancel(journal, ref, by, why, datetime.now(UTC)))
     journal.close()
 
@@ -142,6 +147,7 @@ def settle(
     from hub import decisions
 
     journal = journal_of(site)
+    _known(journal, ref)
     _said(ref, decisions.settle(journal, ref, arrived, by, and_by, why, datetime.now(UTC)))
     journal.close()
 
@@ -151,8 +157,24 @@ def hold(endpoint: str, by: ByOption, why: WhyOption = "", site: SiteOption = No
     from hub import decisions
 
     loaded, journal = load_site(site), journal_of(site)
+    if endpoint not in loaded.routes.endpoints:
+        typer.echo(f"{endpoint}: {' | '.join(loaded.routes.endpoints)}", err=True)
+        raise typer.Exit(1)
     _said(endpoint, decisions.hold(loaded, journal, endpoint, by, why, datetime.now(UTC)))
     journal.close()
+
+
+def _known(journal: Journal, ref: str) -> None:
+    """Exit code 1 where nothing has this id."""
+    from hub import decisions
+    from hub.errors import Impossible
+
+    try:
+        decisions.find(journal, ref)
+    except Impossible as fault:
+        journal.close()
+        typer.echo(str(fault), err=True)
+        raise typer.Exit(1) from None
 
 
 def _said(ref: str, state: str) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from hub.cli.common import JsonOption, LangOption, SiteOption, shipped, site_folder
+from hub.cli.common import JsonOption, LangOption, SiteOption, load_site, shipped, site_folder
 from hub.cli.declarations import read
 
 
@@ -71,7 +71,10 @@ def send(
     """以某一方的名义投递一个文件 · hand a file in as a party would, over its own way in."""
     from hub.sandbox.sender import hand_in
 
-    folder = site_folder(site)
+    folder, parties = site_folder(site), load_site(site).parties
+    if party not in parties:
+        typer.echo(f"{party}: {' | '.join(parties)}", err=True)
+        raise typer.Exit(2)
     name = name or file.name
     where = hand_in(folder, party, name, read(file))
     typer.echo(f"{where}\neport trace {name}")

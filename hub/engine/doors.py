@@ -9,14 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import adapters
-from hub.contract import Door, DoorEndpoint, Ground
+from hub.contract import Door, DoorEndpoint, Ground, closing
+from hub.errors import AdapterError, DeclarationError, Unreachable
 from hub.site.site import Site
 
 log = logging.getLogger("eport")
 
 
 def open_all(site: Site, ground: Ground) -> list[Door]:
-    """One server for each adapter that has a door and is used."""
+    """One server for each adapter that has a door and is used.
+
+    Raises Unreachable where one cannot listen, DeclarationError where a party's key cannot be had; none is open then.
+    """
     listening = {"sftpd": site.routes.doors.sftp, "http": site.routes.doors.http}
     opened: dict[str, Door] = {}
     for adapter, address in listening.items():
@@ -25,7 +29,14 @@ def open_all(site: Site, ground: Ground) -> list[Door]:
             module: Any = adapters.load(adapter)
             ways = [DoorEndpoint(name, module.Options.model_validate(e.options)) for name, e in used]
             host, _, port = address.rpartition(":")
-            opened[adapter] = module.door((host, int(port)), ways, ground)
+            try:
+                opened[adapter] = module.door((host, int(port)), ways, ground)
+            except OSError as fault:
+                closing(opened.values())
+                raise Unreachable(f"the {adapter} door cannot listen on {address}: {fault.strerror}") from fault
+            except (AdapterError, DeclarationError):
+                closing(opened.values())
+                raise
             log.info("%s listens on %s:%s", adapter, *opened[adapter].address)
     _tell(ground.spool, {adapter: door.address for adapter, door in opened.items()})
     return list(opened.values())

@@ -18,7 +18,7 @@ def ready(site: Site, folder: Path) -> Site:
     Raises IdentityError when a key or certificate cannot be used."""
     rule = site.routes.identity
     keys = folder / "spool" / "keys"
-    roots = [certificate for name in rule.roots for certificate in load_certificates((folder / name).read_bytes())]
+    roots = [certificate for name in rule.roots for certificate in load_certificates(folder / name)]
     crls = [load_crl(folder / name) for name in rule.crls]
     key, certificate = folder / rule.key, folder / rule.certificate
     if not rule.key or not rule.roots:
@@ -30,12 +30,12 @@ def ready(site: Site, folder: Path) -> Site:
             if not key.exists():
                 store(authority, site.routes.port, keys / "hub", datetime.now(UTC))
     registered = {
-        name: tuple(c for file in party.certificates for c in load_certificates((folder / file).read_bytes()))
+        name: tuple(c for file in party.certificates for c in load_certificates(folder / file))
         for name, party in site.parties.items()
         if party.certificates
     }
     register = Register(tuple(roots), registered, crls=tuple(crls))
-    signer = Signer(load_key(key), load_certificates(certificate.read_bytes())[0])
+    signer = Signer(load_key(key), load_certificates(certificate)[0])
     signer.ready(datetime.now(UTC))
     return replace(site, register=register, signer=signer)
 

@@ -1,12 +1,13 @@
 """The roles of a hub as loops over the journey's steps, each run by one process (hub.engine.supervisor).
 
-gate     takes in what sources hold, and opens the doors    (intake)
+gate     takes in what sources hold, one thread per source, and opens the doors    (intake)
 worker   opens, checks, routes, advances                    (journey.work)
 courier  hands over, one thread per endpoint                (courier.send): a slow endpoint delays no other
 clock    files what is late, takes back what the dead held  (clock.tick)
 
 A fault that a role cannot handle ends its process, loudly; nothing is lost, and the supervisor starts it again. An
-adapter's unforeseen fault ends only that endpoint's round: the endpoint is filed as broken and tried again later.
+adapter's unforeseen fault ends only that endpoint's round: the endpoint is filed as broken and tried again later. So
+does a key or token that cannot be had; one that is not who it should be is held.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,9 +24,9 @@ from sqlalchemy import select
 
 import adapters
 from hub import clock, courier, intake, journey
-from hub.contract import Ground, Inlet, Outlet, closing
+from hub.contract import Ground, Handover, Inlet, Known, Outlet, closing
 from hub.engine import doors
-from hub.errors import AdapterError, Unreachable
+from hub.errors import AdapterError, DeclarationError, Stale, Untrusted
 from hub.journal import tables as t
 from hub.journal.changes import Outcome
 from hub.journal.journal import Journal
@@ -35,6 +37,8 @@ from hub.site.site import Site
 IDLE = 0.05
 """Seconds that a role rests when a round found nothing to do."""
 PROBE_EVERY = timedelta(seconds=10)
+HANGING = 1.0
+"""Seconds that the gate waits at its end for a source that does not answer."""
 LOOK_EVERY = 0.5
 """Seconds between two looks of the clock."""
 
@@ -57,22 +61,64 @@ def loop(stop: threading.Event, step: Callable[[], int], idle: float = IDLE) -> 
             stop.wait(idle)
 
 
+@dataclass(slots=True)
+class Round:
+    """One endpoint's thread: its bell, and the fault that ended it."""
+
+    endpoint: str
+    bell: threading.Event
+    fault: BaseException | None = None
+
+
 # ---- gate
 
 
 def gate(site: Site, journal: Journal, ground: Ground, stop: threading.Event) -> None:
+    """A thread for each source, so that one which never answers delays no other; this one watches what waits."""
     opened = doors.open_all(site, ground)
-    sources = inlets(site, ground)
-    try:
-        loop(stop, lambda: gate_round(site, journal, sources, now()))
-    finally:
-        closing([*opened, *sources.values()])
-
-
-def gate_round(site: Site, journal: Journal, sources: dict[str, Inlet], at: datetime) -> int:
-    """Take in what every source holds. A source that is out of reach delays no other; a flooding party waits."""
-    owner = {party.at: name for name, party in site.parties.items() if party.at}
+    sources = _sources(site, journal, ground)
     waits = journal.backlog()
+    rounds = {name: Round(name, threading.Event()) for name in sources}
+    threads = {
+        name: threading.Thread(
+            target=_take_in, args=(site, journal, {name: inlet}, waits, rounds[name], stop), name=f"gate-{name}"
+        )
+        for name, inlet in sources.items()
+    }
+    for thread in threads.values():
+        thread.daemon = True
+        thread.start()
+    try:
+        while not stop.wait(IDLE):
+            waits.update(dict.fromkeys(waits, 0) | journal.backlog())
+    finally:
+        stop.set()
+        for thread in threads.values():
+            thread.join(HANGING)
+        closing([*opened, *(inlet for name, inlet in sources.items() if not threads[name].is_alive())])
+    for one in rounds.values():
+        if one.fault:
+            raise one.fault
+
+
+def _take_in(
+    site: Site, journal: Journal, source: dict[str, Inlet], waits: dict[str, int], mine: Round, stop: threading.Event
+) -> None:
+    """Serve one source. A fault of the journal ends the whole role."""
+    try:
+        loop(stop, lambda: gate_round(site, journal, source, now(), waits))
+    except BaseException as fault:
+        mine.fault = fault
+        stop.set()
+
+
+def gate_round(
+    site: Site, journal: Journal, sources: dict[str, Inlet], at: datetime, waits: dict[str, int] | None = None
+) -> int:
+    """Take in what these sources hold. One that is out of reach is passed over; a flooding party waits. `waits`: how
+    many interchanges of each party wait to be opened, where somebody has just looked."""
+    owner = {party.at: name for name, party in site.parties.items() if party.at}
+    waits = journal.backlog() if waits is None else waits
     taken = 0
     for endpoint, inlet in sources.items():
         party = owner.get(endpoint)
@@ -80,9 +126,35 @@ def gate_round(site: Site, journal: Journal, sources: dict[str, Inlet], at: date
             continue
         try:
             taken += intake.accept(inlet, journal, endpoint, party, site.parties[party].max_size, at)
-        except Unreachable:
+        except Untrusted as fault:
+            _hold(site, journal, endpoint, fault, at)
+        except AdapterError:
             continue
     return taken
+
+
+def _sources(site: Site, journal: Journal, ground: Ground) -> dict[str, Inlet]:
+    """Every inlet that can be opened. One that cannot, because a key is missing, closes no other."""
+    opened: dict[str, Inlet] = {}
+    for name in site.routes.endpoints:
+        try:
+            made: Inlet | None = _open(site, name, ground, "inlet")
+        except DeclarationError as fault:
+            log.error("endpoint %s is not read: %s", name, fault)
+            _file_fault(site, journal, name, fault)
+        else:
+            opened |= {name: made} if made is not None else {}
+    return opened
+
+
+def _hold(site: Site, journal: Journal, endpoint: str, fault: Untrusted, at: datetime) -> None:
+    """A source that is not who it should be gets nothing either, until a person looks."""
+    standing = journal.row(select(t.endpoint).where(t.endpoint.c.id == endpoint))
+    if standing is not None and standing["state"] == EndpointState.HELD:
+        return
+    told = [Handover("", Known.UNTRUSTED, str(fault))]
+    with suppress(Stale):  # its courier was faster
+        journal.commit([courier.judge(standing, endpoint, told, site.routes.endpoints[endpoint], at)], at)
 
 
 def inlets(site: Site, ground: Ground) -> dict[str, Inlet]:
@@ -113,15 +185,6 @@ def worker(site: Site, journal: Journal, ground: Ground, stop: threading.Event) 
 
 
 # ---- courier
-
-
-@dataclass(slots=True)
-class Round:
-    """One endpoint's thread: its bell, and the fault that ended it."""
-
-    endpoint: str
-    bell: threading.Event
-    fault: BaseException | None = None
 
 
 def couriers(site: Site, journal: Journal, ground: Ground, stop: threading.Event) -> None:
@@ -155,9 +218,10 @@ def _courier(site: Site, journal: Journal, ground: Ground, mine: Round, stop: th
             try:
                 if not journal.locks.hold(f"endpoint-{mine.endpoint}") or _serve(site, journal, ground, mine, stop):
                     stop.wait(1)
-            except AdapterError as fault:
+            except (AdapterError, DeclarationError) as fault:
                 log.exception("endpoint %s", mine.endpoint)
                 _file_fault(site, journal, mine.endpoint, fault)
+                stop.wait(1)
     except BaseException as fault:
         mine.fault = fault
         stop.set()
@@ -185,7 +249,7 @@ def _serve(site: Site, journal: Journal, ground: Ground, mine: Round, stop: thre
     return False
 
 
-def _file_fault(site: Site, journal: Journal, endpoint: str, fault: AdapterError) -> None:
+def _file_fault(site: Site, journal: Journal, endpoint: str, fault: AdapterError | DeclarationError) -> None:
     """The endpoint's adapter failed in a way that nobody foresaw: it rests, and somebody should look."""
     outcome = Outcome()
     at = now()

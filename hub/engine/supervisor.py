@@ -16,9 +16,11 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sqlalchemy.exc import DBAPIError
+
 from hub.contract import Ground
 from hub.engine import identity, roles
-from hub.errors import DeclarationError, JournalError
+from hub.errors import AdapterError, DeclarationError, IdentityError, JournalError
 from hub.journal.journal import Journal
 from hub.journal.locks import Locks
 from hub.journal.schema import upgrade
@@ -98,8 +100,12 @@ class Supervisor:
                 child.started = time.monotonic()
                 child.pid = os.fork()
                 if not child.pid:
-                    os.close(mine)
-                    os._exit(_be(child.role, site, self.folder, alive))
+                    code = 1
+                    try:
+                        os.close(mine)
+                        code = _be(child.role, site, self.folder, alive)
+                    finally:  # whatever happens, a child never goes on as a second supervisor
+                        os._exit(code)
 
     def _bury(self) -> None:
         for child in self.children:
@@ -117,7 +123,7 @@ class Supervisor:
         self.reload = False
         try:
             fresh = identity.ready(load(self.folder), self.folder)
-        except DeclarationError as fault:
+        except (DeclarationError, IdentityError) as fault:
             log.error("the declarations were not taken over: %s", fault)
             return site
         for child in self.children:
@@ -146,10 +152,18 @@ def _ended(pid: int) -> int | None:
 
 
 def prepare(folder: Path) -> None:
-    """The journal's tables, as this release needs them."""
-    journal = Journal(folder / "spool", "prepare")
-    upgrade(journal.engine)
-    journal.close()
+    """The journal's tables, as this release needs them. Raises JournalError, and overwrites nothing, where they
+    cannot be had."""
+    try:
+        journal = Journal(folder / "spool", "prepare")
+        try:
+            upgrade(journal.engine)
+        finally:
+            journal.close()
+    except DBAPIError as fault:
+        raise JournalError(f"the journal in {folder / 'spool'} cannot be used: {fault.orig}") from fault
+    except OSError as fault:
+        raise JournalError(f"{folder / 'spool'} cannot be written to: {fault.strerror}") from fault
 
 
 def _be(role: str, site: Site, folder: Path, alive: int) -> int:
@@ -158,6 +172,9 @@ def _be(role: str, site: Site, folder: Path, alive: int) -> int:
         stop = threading.Event()
         threading.Thread(target=_watch, args=(alive, stop), name="watch", daemon=True).start()
         be(role, site, folder, stop)
+    except (AdapterError, DeclarationError, IdentityError) as fault:
+        log.error("role %s: %s", role, fault)
+        return 1
     except Exception:
         log.exception("role %s", role)
         return 1

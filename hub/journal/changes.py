@@ -23,13 +23,15 @@ class Add:
 class Move:
     """Change one row that still is in one of the states `was`; otherwise the whole commit is Stale.
 
-    An empty `was` changes the row whatever its state; `given` names columns that must hold these values as well."""
+    An empty `was` changes the row whatever its state; `given` names columns that must hold these values as well;
+    `told` is what the event of a changed state says beside the reason."""
 
     table: str
     id: str
     was: tuple[str, ...]
     values: dict[str, Any]
     given: dict[str, Any] = field(default_factory=dict)
+    told: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,16 @@ class Alarm:
     subject: str
 
 
-Change = Add | Move | Happened | Wait | Rest | Alarm
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """The step relied on there being no row of `table` with these values (a tuple: one of these). When there is one
+    after all, in the journal or in the same commit, the whole commit is Stale."""
+
+    table: str
+    match: dict[str, Any]
+
+
+Change = Add | Move | Happened | Wait | Rest | Alarm | Absent
 
 
 @dataclass(slots=True)
@@ -86,8 +97,16 @@ class Outcome:
     def add(self, table: str, **row: Any) -> None:
         self.changes.append(Add(table, row))
 
-    def move(self, table: str, id: str, was: Iterable[str], given: dict[str, Any] | None = None, **values: Any) -> None:
-        self.changes.append(Move(table, id, tuple(was), values, given or {}))
+    def move(
+        self,
+        table: str,
+        id: str,
+        was: Iterable[str],
+        given: dict[str, Any] | None = None,
+        told: dict[str, Any] | None = None,
+        **values: Any,
+    ) -> None:
+        self.changes.append(Move(table, id, tuple(was), values, given or {}, told or {}))
 
     def event(self, subject: str, what: str, **detail: Any) -> None:
         self.changes.append(Happened(subject, what, detail))
@@ -101,6 +120,10 @@ class Outcome:
 
     def alarm(self, id: str) -> None:
         self.changes.append(Alarm(id))
+
+    def relied_on_none(self, table: str, **match: Any) -> None:
+        """The step looked for such a row and found none; see Absent."""
+        self.changes.append(Absent(table, match))
 
     def added(self, table: str, **match: Any) -> dict[str, Any] | None:
         """The row with these values that this outcome adds."""

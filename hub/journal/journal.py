@@ -37,12 +37,12 @@ from sqlalchemy.exc import IntegrityError
 
 from hub.errors import JournalError, Stale
 from hub.journal import tables as t
-from hub.journal.changes import Add, Alarm, Change, Happened, Move, Outcome, Rest, Wait
+from hub.journal.changes import Absent, Add, Alarm, Change, Happened, Move, Outcome, Rest, Wait
 from hub.journal.locks import Locks
 from hub.journal.spool import INLINE, Spool, Stored
 from hub.message import AT_REST, DeliveryState, Interchange, InterchangeState
 
-OPEN_DELIVERY = ("pending", "failed", "sending", "in_doubt", "held")
+OPEN_DELIVERY = ("released", "pending", "failed", "sending", "in_doubt", "held")
 """States in which a delivery holds back later ones of the same document to the same endpoint."""
 
 
@@ -137,9 +137,12 @@ class Journal:
             moves = [c for c in changes if isinstance(c, Move)]
             for alike in _alike(moves):
                 self._move(connection, alike)
-            self._finish_messages(connection, [m.id for m in moves if m.table == "delivery" and "state" in m.values])
+            for absent in (c for c in changes if isinstance(c, Absent)):
+                self._still_absent(connection, absent)
+            moved = [m.id for m in moves if m.table == "delivery" and "state" in m.values]
+            finished = self._finish_messages(connection, moved)
             self._waiting(connection, changes, now)
-            self._events(connection, changes, now)
+            self._events(connection, [*changes, *(Happened(id, "done") for id in finished)], now)
 
     def _payloads(self, connection: Connection, outcomes: list[Outcome]) -> None:
         wanted = {sha: data for outcome in outcomes for sha, data in outcome.payloads.items()}
@@ -177,6 +180,12 @@ class Journal:
         if connection.execute(statement, rows).rowcount != len(rows):
             raise Stale(f"{first.table} {', '.join(m.id for m in alike)[:200]}: no longer {'/'.join(first.was)}")
 
+    def _still_absent(self, connection: Connection, change: Absent) -> None:
+        columns = t.metadata.tables[change.table].c
+        where = [columns[n].in_(v) if isinstance(v, tuple) else columns[n] == v for n, v in change.match.items()]
+        if connection.execute(select(exists().where(*where))).scalar_one():
+            raise Stale(f"{change.table} has such a row by now: {change.match}")
+
     def _events(self, connection: Connection, changes: list[Change], now: datetime) -> None:
         """What happened, and every change of a state, in the order of the changes."""
         rows: list[dict[str, Any]] = []
@@ -184,20 +193,21 @@ class Journal:
             if isinstance(change, Happened):
                 rows.append({"at": now, "subject": change.subject, "what": change.what, "detail": change.detail})
             elif isinstance(change, Move) and "state" in change.values:
-                detail = {"why": change.values.get("reason", "")}
+                detail = {"why": change.values.get("reason", ""), **change.told}
                 rows.append({"at": now, "subject": change.id, "what": change.values["state"], "detail": detail})
         if rows:
             connection.execute(insert(t.event), rows)
 
-    def _finish_messages(self, connection: Connection, deliveries: list[str]) -> None:
-        """A message is done when each of its deliveries is at rest or sent with no answer owed."""
+    def _finish_messages(self, connection: Connection, deliveries: list[str]) -> Sequence[str]:
+        """A message is done when each of its deliveries is at rest or sent with no answer owed. Which are done now."""
         if not deliveries:
-            return
+            return []
         m, d = t.message, t.delivery
         rests = or_(d.c.state.in_(AT_REST), and_(d.c.state == DeliveryState.SENT, d.c.awaits == ""))
         mine = select(d.c.message).where(d.c.id.in_(deliveries))
         still_open = exists().where(d.c.message == m.c.id, ~rests)
-        connection.execute(update(m).where(m.c.id.in_(mine), m.c.state == "routed", ~still_open).values(state="done"))
+        done = update(m).where(m.c.id.in_(mine), m.c.state == "routed", ~still_open).values(state="done")
+        return connection.execute(done.returning(m.c.id)).scalars().all()
 
     def _waiting(self, connection: Connection, changes: list[Change], now: datetime) -> None:
         """Whatever changed its state has left the list; then those that wait now enter it, once."""
@@ -263,15 +273,19 @@ class Journal:
         """Received interchanges for this process; each claim counts a try, so that a crash counts.
 
         Parties take turns, so that a flood from one delays no other. One that was claimed before (its worker died)
-        is claimed alone: if it kills again, it takes no innocent one with it."""
+        is claimed alone: if it kills again, it takes no innocent one with it. What a party sent is opened in order:
+        as long as a process works on some of it, or died on it, the rest waits."""
         i = t.interchange
-        free = and_(i.c.state == InterchangeState.RECEIVED, i.c.holder.is_(None))
+        unopened = i.c.state == InterchangeState.RECEIVED
+        free = and_(unopened, i.c.holder.is_(None))
+        at_work = select(i.c.party).where(unopened, i.c.holder.is_not(None))
+        suspected = select(i.c.party).where(unopened, i.c.tries > 0)
         if self.row(select(i.c.id).where(free).limit(1)) is None:
             return []
         turn = func.row_number().over(partition_by=i.c.party, order_by=i.c.id).label("turn")
-        fair = select(i.c.id, turn).where(free, i.c.tries == 0).subquery()
+        fair = select(i.c.id, turn).where(free, i.c.party.not_in(at_work), i.c.party.not_in(suspected)).subquery()
         batch = select(fair.c.id).order_by(fair.c.turn, fair.c.id).limit(limit)
-        suspect = select(i.c.id).where(free, i.c.tries > 0).order_by(i.c.id).limit(1)
+        suspect = select(i.c.id).where(free, i.c.tries > 0, i.c.party.not_in(at_work)).order_by(i.c.id).limit(1)
         rows: Sequence[RowMapping] = []
         for some in (suspect, batch):
             take = update(i).where(i.c.id.in_(some.scalar_subquery())).values(holder=self.name, tries=i.c.tries + 1)
@@ -357,9 +371,11 @@ class Journal:
 
     def in_state(self, table: Table, states: Sequence[str], limit: int, **match: str) -> Sequence[RowMapping]:
         """Rows of `table` in one of `states` whose columns have the values of `match`, oldest first."""
-        order = table.c.seq if "seq" in table.c else table.c.id
+        order: list[Any] = [table.c.seq] if "seq" in table.c else [table.c.id]
+        if table is t.message:  # the tenth of an interchange is behind the ninth
+            order = [table.c.interchange, func.length(table.c.id), table.c.id]
         where = [table.c.state.in_(states), *(table.c[name] == value for name, value in match.items())]
-        return self.rows(select(table).where(*where).order_by(order).limit(limit))
+        return self.rows(select(table).where(*where).order_by(*order).limit(limit))
 
     def counts(self) -> dict[str, dict[str, int]]:
         """How many rows in each state, by table: what `eport status` shows."""

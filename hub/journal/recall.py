@@ -30,13 +30,14 @@ class Recall:
     def fetch(self, table: Table, columns: Key, keys: Iterable[Key]) -> list[RowMapping]:
         """The rows whose `columns` have one of the values `keys`; none of them is asked for again."""
         known = self._known.setdefault((table.name, columns), {})
-        wanted = [key for key in dict.fromkeys(keys) if key not in known]
+        asked = list(dict.fromkeys(keys))
+        wanted = [key for key in asked if key not in known]
         for at in range(0, len(wanted), CHUNK):
             some = wanted[at : at + CHUNK]
             known.update((key, []) for key in some)
             for row in self._journal.rows(_query(table, columns, some)):
                 known[tuple(row[name] for name in columns)].append(row)
-        return [row for key in dict.fromkeys(keys) for row in known[key]]
+        return [row for key in asked for row in known[key]]
 
     def rows(self, table: Table, columns: Key, *key: str) -> list[RowMapping]:
         """The rows whose `columns` have these values, oldest first."""

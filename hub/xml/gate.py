@@ -35,11 +35,14 @@ _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of one document: `size` in bytes, `depth` in levels (root = 1), `elements` in start tags."""
+    """Bounds of one document: `size` in bytes, `depth` in levels (root = 1), `elements` in start tags.
+
+    `attributes` counts equals signs, in text too: each of a million attributes costs hundreds of bytes of memory."""
 
     size: int = 20_000_000
     depth: int = 100
     elements: int = 500_000
+    attributes: int = 250_000
 
 
 def parse(data: bytes, limits: Limits | None = None) -> tuple[etree._Element | None, list[Finding]]:
@@ -63,6 +66,8 @@ def parse(data: bytes, limits: Limits | None = None) -> tuple[etree._Element | N
     # Before a tree is built: a small file can hold millions of elements.
     if text.count("<") - text.count("</") > limits.elements * 2:
         return None, [Finding("xml.too_many_elements", Place(), expected=str(limits.elements))]
+    if text.count("=") > limits.attributes:
+        return None, [Finding("xml.too_many_attributes", Place(), expected=str(limits.attributes))]
     return _tree(text, limits)
 
 
@@ -122,7 +127,12 @@ def _tree(text: str, limits: Limits) -> tuple[etree._Element | None, list[Findin
         root = etree.fromstring(text.encode("utf-8"), parser)
     except etree.XMLSyntaxError as error:
         line, column = error.position
-        return None, [Finding("xml.not_well_formed", Place(line=line, column=column), (error.msg or "")[:200])]
+        place = Place(line=line, column=column)
+        if (error.msg or "").startswith("Excessive depth"):
+            return None, [Finding("xml.too_deep", place, expected=str(limits.depth))]
+        # libxml2's advice to allow more is meant for us, not for the sender.
+        why = re.sub(r",? (use|try) XML_PARSE_HUGE( option)?\s*", "", error.msg or "")
+        return None, [Finding("xml.not_well_formed", place, why[:200])]
     if root.getroottree().docinfo.internalDTD is not None:
         return None, [Finding("xml.dtd", Place(line=1))]
     if root.xpath(f"count(//*) > {limits.elements}"):

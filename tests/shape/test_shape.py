@@ -37,7 +37,7 @@ FLOORS = [
     },
     {"journey"},
     {"engine"},
-    {"cli", "portal", "sandbox"},
+    {"cli", "portal", "prove", "sandbox"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 PURE = {"edifact", "xml", "mapping", "identity"}
