@@ -14,6 +14,7 @@ from types import ModuleType
 
 #: Alias in routes.yaml -> module.
 ADAPTERS: dict[str, str] = {
+    "amqp": "adapters.amqp",
     "folder": "adapters.folder",
     "http": "adapters.http",
     "memory": "adapters.memory",

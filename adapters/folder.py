@@ -111,7 +111,7 @@ class FolderInlet:
 
     def _candidates(self, folder: int) -> Iterator[tuple[str, os.stat_result]]:
         for name in os.listdir(folder):
-            if not names.safe(name) or names.temporary(name) or not fnmatchcase(name, self._options.pattern):
+            if names.temporary(name) or not fnmatchcase(name, self._options.pattern):
                 continue
             with suppress(FileNotFoundError):
                 status = os.stat(name, dir_fd=folder, follow_symlinks=False)

@@ -15,7 +15,7 @@ from hub.errors import IdentityError
 from hub.finding import Finding, rejects
 from hub.identity import cms, xmldsig
 from hub.journal.changes import Outcome
-from hub.message import DeliveryState
+from hub.message import DeliveryState, legal
 from hub.routing import Leg
 from hub.site.site import Site, Usage
 
@@ -91,9 +91,9 @@ def _make(site: Site, outcome: Outcome, source: Source, leg: Leg, number: int, n
         except IdentityError as fault:
             findings, held = [*findings, Finding("identity.unusable", found=str(fault))], True
     extension = "xml" if usage.rule.format == "xml" else "edi"
-    answers = f"{source.name}.{now:%Y%m%dT%H%M%SZ}." if source.name and leg.party == source.sender else ""
+    answers = f"{legal(source.name)}.{now:%Y%m%dT%H%M%SZ}." if source.name and leg.party == source.sender else ""
     return {
-        "name": f"{answers}{leg.kind}-{reference}.{extension}"[-120:],
+        "name": f"{answers}{leg.kind}-{reference}.{extension}",
         "payload": outcome.keep(data),
         "signature": outcome.keep(signature) if signature else "",
         "state": DeliveryState.HELD if held else DeliveryState.PENDING,

@@ -24,13 +24,21 @@ def accept(inlet: Inlet, journal: Journal, endpoint: str, party: str, limit: int
         return 0
     ids = sorted(new_id(now) for _ in ready)  # in the order of arrival: amendments after what they amend
     rows = [
-        (Interchange(id, endpoint, party, arrival.name, arrival.key, stored.sha256, stored.size, now), stored)
+        (
+            Interchange(id, endpoint, party, text(arrival.name), text(arrival.key), stored.sha256, stored.size, now),
+            stored,
+        )
         for id, (arrival, stored) in zip(ids, ready, strict=True)
     ]
     fresh = journal.accept_all(rows, now)
     for arrival, _ in ready:
         inlet.settle(arrival)
     return len(fresh)
+
+
+def text(name: str) -> str:
+    """A source's name as the journal can keep it: bytes that are no UTF-8 become \\x…"""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def store(inlet: Inlet, journal: Journal, arrival: Arrival, limit: int) -> Stored | None:

@@ -7,6 +7,7 @@ the same rows again instead of new ones.
 
 from __future__ import annotations
 
+import re
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
@@ -86,6 +87,11 @@ def new_id(now: datetime) -> str:
         number, digit = divmod(number, 32)
         digits.append(_CROCKFORD[digit])
     return "".join(reversed(digits))
+
+
+def legal(name: str) -> str:
+    """What an answer to the file `name` may begin with: letters, digits, dot, dash, underscore; at most 60 of them."""
+    return re.sub(r"^[^A-Za-z0-9]", "f", re.sub(r"[^A-Za-z0-9_.-]", "_", name)[:60])
 
 
 @dataclass(frozen=True, slots=True)

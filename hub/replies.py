@@ -10,7 +10,7 @@ from hub.edifact import contrl
 from hub.finding import Finding, rejects
 from hub.journal import tables as t
 from hub.journal.changes import Outcome
-from hub.message import DeliveryState, Interchange
+from hub.message import DeliveryState, Interchange, legal
 from hub.opening import Opened
 
 
@@ -34,13 +34,13 @@ def reply(
         )
         if answer is not None:
             sha = outcome.keep(answer)
-            _file(desk, outcome, ix, "contrl", "contrl", f"{ix.name}.{ix.id}.CONTRL.edi", sha, "inbound")
+            _file(desk, outcome, ix, "contrl", "contrl", f"{legal(ix.name)}.{ix.id}.CONTRL.edi", sha, "inbound")
     wrong += told
     if rejects(wrong):
         text, machine = rejection.explain(ix.name, data, wrong)
-        _file(desk, outcome, ix, "original", "", f"{ix.id}.{ix.name}", outcome.keep(data), "error")
-        _file(desk, outcome, ix, "reasons", "", f"{ix.id}.{ix.name}.error.txt", outcome.keep(text), "error")
-        _file(desk, outcome, ix, "findings", "", f"{ix.id}.{ix.name}.error.json", outcome.keep(machine), "error")
+        _file(desk, outcome, ix, "original", "", f"{ix.id}.{legal(ix.name)}", outcome.keep(data), "error")
+        _file(desk, outcome, ix, "reasons", "", f"{ix.id}.{legal(ix.name)}.error.txt", outcome.keep(text), "error")
+        _file(desk, outcome, ix, "findings", "", f"{ix.id}.{legal(ix.name)}.error.json", outcome.keep(machine), "error")
 
 
 def _file(
@@ -62,7 +62,7 @@ def _file(
         party=ix.party,
         endpoint=endpoint,
         kind=kind,
-        name=name[-128:],
+        name=name,
         payload=payload,
         signature="",
         folder=folder,
@@ -87,5 +87,5 @@ def again(desk: Desk, outcome: Outcome, ix: Interchange, known: Sequence[str]) -
     told = [row for row in deliveries if row["party"] == ix.party and row["folder"] == "inbound"]
     for count, row in enumerate(sorted(told, key=lambda row: int(row["seq"])), 1):
         extension = row["name"].rsplit(".", 1)[-1]
-        name = f"{ix.name}.{ix.id}.{row['kind']}-again{count}.{extension}"
+        name = f"{legal(ix.name)}.{ix.id}.{row['kind']}-again{count}.{extension}"
         _file(desk, outcome, ix, f"again{count}", row["kind"], name, row["payload"], "inbound")

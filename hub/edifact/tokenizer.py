@@ -25,7 +25,7 @@ class Limits:
     segment: int = 65536
     element: int = 4096
     components: int = 100
-    segments: int = 1_000_000
+    segments: int = 200_000
 
 
 def limit(what: str, bound: int, offset: int) -> Finding:

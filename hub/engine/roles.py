@@ -37,6 +37,8 @@ from hub.site.site import Site
 IDLE = 0.05
 """Seconds that a role rests when a round found nothing to do."""
 PROBE_EVERY = timedelta(seconds=10)
+REST = 2.0
+"""Seconds between two looks at a source that was out of reach."""
 HANGING = 1.0
 """Seconds that the gate waits at its end for a source that does not answer."""
 LOOK_EVERY = 0.5
@@ -104,33 +106,39 @@ def gate(site: Site, journal: Journal, ground: Ground, stop: threading.Event) ->
 def _take_in(
     site: Site, journal: Journal, source: dict[str, Inlet], waits: dict[str, int], mine: Round, stop: threading.Event
 ) -> None:
-    """Serve one source. A fault of the journal ends the whole role."""
+    """Serve one source; rest a while when it is out of reach. A fault of the journal ends the whole role."""
+    ((endpoint, inlet),) = source.items()
     try:
-        loop(stop, lambda: gate_round(site, journal, source, now(), waits))
+        while not stop.is_set():
+            try:
+                loop(stop, lambda: take_from(site, journal, endpoint, inlet, now(), waits))
+            except AdapterError:
+                stop.wait(REST)
     except BaseException as fault:
         mine.fault = fault
         stop.set()
 
 
-def gate_round(
-    site: Site, journal: Journal, sources: dict[str, Inlet], at: datetime, waits: dict[str, int] | None = None
-) -> int:
-    """Take in what these sources hold. One that is out of reach is passed over; a flooding party waits. `waits`: how
-    many interchanges of each party wait to be opened, where somebody has just looked."""
-    owner = {party.at: name for name, party in site.parties.items() if party.at}
-    waits = journal.backlog() if waits is None else waits
-    taken = 0
+def gate_round(site: Site, journal: Journal, sources: dict[str, Inlet], at: datetime) -> int:
+    """Take in what these sources hold, one after the other. One that is out of reach is passed over."""
+    waits, taken = journal.backlog(), 0
     for endpoint, inlet in sources.items():
-        party = owner.get(endpoint)
-        if party is None or waits.get(party, 0) >= site.parties[party].backlog:
-            continue
-        try:
-            taken += intake.accept(inlet, journal, endpoint, party, site.parties[party].max_size, at)
-        except Untrusted as fault:
-            _hold(site, journal, endpoint, fault, at)
-        except AdapterError:
-            continue
+        with suppress(AdapterError):
+            taken += take_from(site, journal, endpoint, inlet, at, waits)
     return taken
+
+
+def take_from(site: Site, journal: Journal, endpoint: str, inlet: Inlet, at: datetime, waits: dict[str, int]) -> int:
+    """Take in what one source holds. `waits`: how many interchanges of each party wait to be opened; a flooding party's
+    stay at the source. Raises AdapterError when it cannot be reached, or is not who it should be (then it is held)."""
+    party = next((name for name, party in site.parties.items() if party.at == endpoint), None)
+    if party is None or waits.get(party, 0) >= site.parties[party].backlog:
+        return 0
+    try:
+        return intake.accept(inlet, journal, endpoint, party, site.parties[party].max_size, at)
+    except Untrusted as fault:
+        _hold(site, journal, endpoint, fault, at)
+        raise
 
 
 def _sources(site: Site, journal: Journal, ground: Ground) -> dict[str, Inlet]:

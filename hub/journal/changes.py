@@ -87,6 +87,8 @@ class Outcome:
 
     changes: list[Change] = field(default_factory=list)
     payloads: dict[str, bytes] = field(default_factory=dict)
+    _adds: dict[str, list[Add]] = field(default_factory=dict)
+    _touched: set[tuple[str, str | None]] = field(default_factory=set)
 
     def keep(self, data: bytes) -> str:
         """Have `data` stored; its SHA-256."""
@@ -95,7 +97,10 @@ class Outcome:
         return sha256
 
     def add(self, table: str, **row: Any) -> None:
-        self.changes.append(Add(table, row))
+        change = Add(table, row)
+        self.changes.append(change)
+        self._adds.setdefault(table, []).append(change)
+        self._touched.add((table, row.get("id")))
 
     def move(
         self,
@@ -107,6 +112,7 @@ class Outcome:
         **values: Any,
     ) -> None:
         self.changes.append(Move(table, id, tuple(was), values, given or {}, told or {}))
+        self._touched.add((table, id))
 
     def event(self, subject: str, what: str, **detail: Any) -> None:
         self.changes.append(Happened(subject, what, detail))
@@ -127,13 +133,9 @@ class Outcome:
 
     def added(self, table: str, **match: Any) -> dict[str, Any] | None:
         """The row with these values that this outcome adds."""
-        rows = (change.row for change in self.changes if isinstance(change, Add) and change.table == table)
+        rows = (add.row for add in self._adds.get(table, ()))
         return next((row for row in rows if match.items() <= row.items()), None)
 
     def touches(self, table: str, id: str) -> bool:
         """True when this outcome already adds or moves that row."""
-        return any(
-            (isinstance(c, Add) and c.table == table and c.row.get("id") == id)
-            or (isinstance(c, Move) and c.table == table and c.id == id)
-            for c in self.changes
-        )
+        return (table, id) in self._touched

@@ -294,8 +294,8 @@ def fates(g: Ground) -> Iterator[Violation]:
         state = states.get((sent["party"], sent["name"]))
         if state is not None and state != wanted:
             yield Violation("other fate", sent["name"], f"is {state}, not {wanted}")
-        mine = [name for name in errors[sent["party"]] if name.partition("Z.")[2].startswith(sent["name"])]
-        kinds = sorted(name.partition("Z.")[2].removeprefix(sent["name"]) for name in mine)
+        mine = [name for name in errors[sent["party"]] if name.partition(".")[2].startswith(sent["name"])]
+        kinds = sorted(name.partition(".")[2].removeprefix(sent["name"]) for name in mine)
         due = ["", ".error.json", ".error.txt"] if sent["fate"] in ("rejected", "conflict", "held") else []
         if kinds != due:
             yield Violation("explanation", sent["name"], f"error/ has {mine}")

@@ -306,5 +306,5 @@ def first_rounds(tell: Tell) -> None:
 
         setattr(owner, name, wrapped)
 
-    for owner, name in ((roles, "gate_round"), (journey, "work"), (courier, "resolve"), (clock, "tick")):
+    for owner, name in ((roles, "take_from"), (journey, "work"), (courier, "resolve"), (clock, "tick")):
         watch(owner, name)

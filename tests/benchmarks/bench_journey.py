@@ -6,7 +6,7 @@ on SQLite (WAL, synchronous=FULL), files fsynced. The agencies are a fifth proce
 does not verify.
 
 First all interchanges at once (throughput, CPU and peak memory of each role), then PER_SECOND of them a second (time
-from the file being closed to the delivery lying at the agency, and to the carrier's CUSRES), then the CPU of each step in
+from the file being closed to the delivery at the agency, and to the carrier's CUSRES), then the CPU of each step in
 one process.
 """
 
@@ -74,7 +74,7 @@ def answered(folder: Path, start: int) -> int:
 
 
 def agencies(folder: Path) -> None:
-    """Answer what comes until SIGTERM; `arrived.log` has a line for each delivery: reference of the interchange, time."""
+    """Answer what comes until SIGTERM; `arrived.log` has a line for each delivery: number of the manifest, time."""
     from hub.identity.xmldsig import sign
     from hub.sandbox.agencies import desk
 

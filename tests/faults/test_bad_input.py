@@ -8,6 +8,7 @@ import io
 import itertools
 import json
 import os
+import re
 import string
 import threading
 import time
@@ -236,31 +237,21 @@ UNSAFE = [
     "-rf",
     "a" * 251 + ".edi",
     "$(id).edi",
-    "..%2fetc.edi",
     "a\\b.edi",
 ]
 
 
 @pytest.mark.parametrize("name", UNSAFE, ids=ascii)
-def test_a_name_that_no_answer_could_have_is_never_taken(port: Any, name: str) -> None:
+def test_a_file_of_any_name_is_taken_and_answered_under_a_legal_one(port: Any, name: str) -> None:
+    before = set(port.files("tjline", "error"))
     path = port.home("tjline") / "outbound" / name
-    path.write_bytes(manifest())
+    path.write_bytes(broken())
     quiet(path)
     port.run()
-    assert path.exists() and row(port, name) is None
-    path.unlink()
+    assert not path.exists() and row(port, name)["state"] == "rejected"
+    told = [path.name for path in set(port.files("tjline", "error")) - before]
+    assert len(told) == 3 and all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}", one) for one in told)
     still_works(port)
-
-
-@pytest.mark.xfail(strict=True, reason="a file with a name that is never taken waits at its source, and nobody is told")
-def test_who_gives_a_name_that_is_never_taken_is_told(port: Any) -> None:
-    path = port.home("tjline") / "outbound" / "舱单 1.edi"
-    path.write_bytes(manifest())
-    quiet(path)
-    before = len(port.files("tjline", "error")) + len(port.column(t.waiting, "subject"))
-    port.run()
-    path.unlink()
-    assert len(port.files("tjline", "error")) + len(port.column(t.waiting, "subject")) > before
 
 
 def test_a_link_or_a_folder_or_a_pipe_among_the_files_is_not_followed(port: Any, tmp_path: Path) -> None:
@@ -341,7 +332,6 @@ def test_answers_to_a_long_name_have_legal_names(port: Any, name: str) -> None:
     still_works(port)
 
 
-@pytest.mark.xfail(strict=True, reason="replies cut a long name at its front, where a dot or a hyphen may then stand")
 def test_answers_to_a_long_name_with_hyphens_have_legal_names(port: Any) -> None:
     name = "x" + "-" * 120 + "y"
     submit(port, name, broken())
@@ -349,7 +339,6 @@ def test_answers_to_a_long_name_with_hyphens_have_legal_names(port: Any) -> None
     assert {one["state"] for one in mine} == {"sent"}
 
 
-@pytest.mark.xfail(strict=True, reason="answers are named by the second: the second answer finds its name taken")
 def test_two_files_of_one_name_in_one_second_are_both_answered(port: Any) -> None:
     port.now += timedelta(seconds=1)
     for _ in range(2):
