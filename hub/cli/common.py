@@ -53,7 +53,7 @@ def journal_of(given: Path | None, name: str = "cli") -> Journal:
     from hub.journal.journal import Journal
 
     spool = site_folder(given) / "spool"
-    if not (spool / "journal.db").exists():
+    if not (spool / "journal.db").exists() and "EPORT_DATABASE_URL" not in os.environ:
         typer.echo(f"{spool}: 尚无日志库 · no journal yet; eport up", err=True)
         raise typer.Exit(2)
     journal = Journal(spool, name)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
@@ -15,5 +15,7 @@ def upgrade(engine: Engine, revision: str = "head") -> None:
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
     config.set_main_option("path_separator", "os")
     with engine.connect().execution_options(writes=True) as connection, connection.begin():
+        if engine.dialect.name == "postgresql":  # several machines may start at once
+            connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('eport schema', 0))"))
         config.attributes["connection"] = connection
         command.upgrade(config, revision)

@@ -95,7 +95,7 @@ class Port:
 
 
 @pytest.fixture
-def port(tmp_path: Path) -> Iterator[Port]:
+def port(tmp_path: Path, database: str) -> Iterator[Port]:
     opened = Port(tmp_path)
     yield opened
     opened.close()

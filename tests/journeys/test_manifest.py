@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from hub.journal import tables as t
 
+BOTH = True
 CASES = Path(__file__).parents[2] / "mappings" / "manifest" / "cases"
 ORIGINAL = (CASES / "01-original" / "in.edi").read_bytes()
 AMENDMENT = (CASES / "02-amendment" / "in.edi").read_bytes()

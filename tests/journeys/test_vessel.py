@@ -8,6 +8,7 @@ from typing import Any
 
 from hub.journal import tables as t
 
+BOTH = True
 CASES = Path(__file__).parents[2] / "mappings" / "vessel" / "cases"
 ARRIVAL = (CASES / "01-arrival" / "in.edi").read_bytes()
 AGENCIES = ("CUSTOMS", "INSPECTION", "MARITIME", "BORDER")

@@ -27,6 +27,7 @@ from hub.journal.journal import Journal
 from hub.journal.numbers import Numbers
 from hub.site.load import load
 
+BOTH = True
 MAPPINGS = Path(__file__).parents[2] / "mappings"
 ORIGINAL = (MAPPINGS / "manifest" / "cases" / "01-original" / "in.edi").read_bytes()
 ARRIVAL = (MAPPINGS / "vessel" / "cases" / "01-arrival" / "in.edi").read_bytes()
