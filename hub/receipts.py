@@ -15,9 +15,11 @@ from hub.message import LEVELS, Answer, DeliveryState, ReceiptState
 from hub.opening import OpenedMessage
 
 _REACHED = {
+    "transport": DeliveryState.SENT,
     "syntax": DeliveryState.RECEIPTED,
     "application": DeliveryState.ACKNOWLEDGED,
     "business": DeliveryState.ANSWERED,
+    "closing": DeliveryState.ANSWERED,
 }
 
 

@@ -24,6 +24,10 @@ Duration = Annotated[timedelta, BeforeValidator(_duration)]
 """A natural time span: 30s, 15m, 2h, 1d."""
 
 
+Level = Literal["transport", "syntax", "application", "business", "closing"]
+"""What an answer speaks of, from the lowest: it arrived; it can be read; it is in the system; yes or no; it is over."""
+
+
 class Part(BaseModel):
     """Base of every declaration: unknown keys are refused, values are frozen."""
 
@@ -78,7 +82,7 @@ class When(Part):
 class Owed(Part):
     """The receipt that closes a delivery."""
 
-    level: Literal["syntax", "application", "business"] = "business"
+    level: Level = "business"
     within: Duration = timedelta(minutes=30)
 
 
@@ -140,7 +144,7 @@ class Reasons(Part):
 class Answers(Part):
     """How a message of this kind answers one of ours: which references it quotes and what it says."""
 
-    level: Literal["syntax", "application", "business"]
+    level: Level
     by: dict[str, str]
     verdict: Verdict
     number: str = ""
