@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +46,13 @@ class sftp:
     def __init__(self, door: tuple[str, int], user: str, key: Path) -> None:
         import paramiko
 
-        self._transport = paramiko.Transport(door)
-        self._transport.connect(username=user, pkey=paramiko.Ed25519Key.from_private_key_file(str(key)))
+        line = socket.create_connection(door, timeout=10)  # not left to paramiko, which forgets one that it cannot use
+        try:
+            self._transport = paramiko.Transport(line)
+            self._transport.connect(username=user, pkey=paramiko.Ed25519Key.from_private_key_file(str(key)))
+        except BaseException:
+            line.close()
+            raise
 
     def __enter__(self) -> Any:
         import paramiko

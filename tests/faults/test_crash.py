@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 
 import pytest
@@ -21,7 +20,6 @@ def test_no_promise_breaks_when_every_role_is_killed_at_every_point() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif("EPORT_PROVE" not in os.environ, reason="takes a minute; set EPORT_PROVE to run it")
 def test_over_sftp_and_http_too() -> None:
     report = run(45, seed=1, wires=True)
     assert report.faults == [], "\n".join(table(report))
