@@ -378,7 +378,8 @@ def send(proof: Proof, senders: Senders) -> None:
 
 
 def _under_way(site: Path, eyes: Eyes) -> int:
-    waiting = sum(len(os.listdir(home / "outbound")) for home in homes(site).values())
+    outbounds = [home / "outbound" for home in homes(site).values()]
+    waiting = sum(len(os.listdir(folder)) for folder in outbounds if folder.exists())  # the gate makes them, if it lives
     return waiting + len(eyes.moving()) // 3
 
 
