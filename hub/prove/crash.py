@@ -379,7 +379,7 @@ def send(proof: Proof, senders: Senders) -> None:
 
 def _under_way(site: Path, eyes: Eyes) -> int:
     outbounds = [home / "outbound" for home in homes(site).values()]
-    waiting = sum(len(os.listdir(folder)) for folder in outbounds if folder.exists())  # the gate makes them, if it lives
+    waiting = sum(len(os.listdir(folder)) for folder in outbounds if folder.exists())  # the gate makes them
     return waiting + len(eyes.moving()) // 3
 
 
