@@ -9,7 +9,7 @@ An adapter module `adapters/<name>.py` offers some of
     door(listen, endpoints, ground) -> Door   servers that many endpoints share (sftpd, http)
 
 Each Inlet and Outlet is used by one thread at a time. Library exceptions never leave an adapter: they become one of
-hub.errors.{Unreachable, OutcomeUnknown, Refused, Untrusted}.
+hub.errors.{Unreachable, OutcomeUnknown, Untrusted}.
 """
 
 from __future__ import annotations

@@ -9,7 +9,6 @@ EportError
 └── AdapterError         a transport failed; the subclass says what is known of the outcome
     ├── Unreachable      surely not done: try again later
     ├── OutcomeUnknown   may or may not be done: only evidence decides
-    ├── Refused          the other side said no: trying again changes nothing
     └── Untrusted        the other side is not who it should be (host key, certificate): hold the endpoint
 """
 
@@ -56,10 +55,6 @@ class Unreachable(AdapterError):
 
 class OutcomeUnknown(AdapterError):
     """May or may not be done. Only evidence (probe, receipt, two persons) decides."""
-
-
-class Refused(AdapterError):
-    """The other side said no; the same bytes will be refused again."""
 
 
 class Untrusted(AdapterError):

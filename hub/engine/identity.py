@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from hub.identity.ca import Authority, Credential
-from hub.identity.keys import Signer, load_certificates, load_crl, load_key
+from hub.identity.keys import load_certificates, load_crl, load_signer
 from hub.identity.register import Register
 from hub.site.site import Site
 
@@ -35,7 +35,7 @@ def ready(site: Site, folder: Path) -> Site:
         if party.certificates
     }
     register = Register(tuple(roots), registered, crls=tuple(crls))
-    signer = Signer(load_key(key), load_certificates(certificate)[0])
+    signer = load_signer(key, certificate)
     signer.ready(datetime.now(UTC))
     return replace(site, register=register, signer=signer)
 

@@ -21,7 +21,7 @@ from typing import Any
 from hub.contract import DoorEndpoint, Ground
 from hub.identity import cms, xmldsig
 from hub.identity.ca import Authority
-from hub.identity.keys import Signer, load_certificates, load_key
+from hub.identity.keys import Signer, load_signer
 from hub.identity.register import Register
 
 VESSEL, MANIFEST = "urn:eport:vessel:agency-answer:1", "urn:eport:manifest:customs-answer:1"
@@ -87,7 +87,7 @@ def _first(pattern: bytes, data: bytes) -> str:
 def desk(folder: Path, name: str) -> Desk:
     """The agency `name` with the certificate that the port's CA gave it."""
     own = folder / "spool" / "sandbox" / name
-    signer = Signer(load_key(own.with_suffix(".key")), load_certificates(own.with_suffix(".crt").read_bytes())[0])
+    signer = load_signer(own.with_suffix(".key"), own.with_suffix(".crt"))
     return Desk(name, signer, Register((Authority(folder / "spool" / "keys").certificate(),)))
 
 
