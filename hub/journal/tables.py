@@ -41,7 +41,8 @@ payload = Table(
     metadata,
     Column("sha256", String(64), primary_key=True),
     Column("size", Integer, nullable=False),
-    Column("data", LargeBinary),  # null when the bytes lie in the spool under their hash
+    Column("data", LargeBinary),  # null when the bytes lie in the spool under their hash, or are gone
+    Column("removed_at", UTC),  # when the agreed time of keeping was over
 )
 
 interchange = Table(
@@ -238,4 +239,33 @@ counter = Table(
     metadata,
     Column("name", String(64), primary_key=True),
     Column("value", Integer, nullable=False),
+)
+
+seal = Table(
+    "seal",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),  # 1, 2, 3 …: no gaps
+    Column("first", Integer, nullable=False),  # event.seq of the batch's first event
+    Column("last", Integer, nullable=False),  # and of its last one
+    Column("head", LargeBinary, nullable=False),  # the signed bytes: number, count, root, previous head, time
+    Column("signature", LargeBinary, nullable=False),  # detached CMS over `head`
+    Column("at", UTC, nullable=False),
+    Column("stamp", LargeBinary),  # RFC 3161 response over `head`, where an authority is configured
+    Column("stamped_at", UTC),
+)
+
+alarm = Table(
+    "alarm",
+    metadata,
+    Column("id", String(255), primary_key=True),  # rule/subject/since: told once
+    Column("rule", String(64), nullable=False),
+    Column("subject", String(160), nullable=False),
+    Column("code", String(64), nullable=False),
+    Column("detail", Text, nullable=False, default=""),
+    Column("state", String(16), nullable=False),  # pending, told, failed
+    Column("reason", Text, nullable=False, default=""),
+    Column("tries", Integer, nullable=False, default=0),
+    Column("next_at", UTC, nullable=False),
+    Column("at", UTC, nullable=False),
+    Index("alarm_work", "state", "next_at"),
 )
