@@ -13,14 +13,12 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.engine import RowMapping
-
 from hub.contract import Handover, Known, Outlet, Parcel
 from hub.errors import OutcomeUnknown, Stale
 from hub.journal import tables as t
 from hub.journal.changes import Outcome
-from hub.journal.journal import Journal, received
+from hub.journal.journal import Journal, received, told_of
+from hub.journal.statements import Row
 from hub.message import DeliveryState, EndpointState, Interchange, new_id
 from hub.site.model import Endpoint
 
@@ -31,10 +29,11 @@ BREAK_AFTER = 3
 _UNDER_WAY = (DeliveryState.SENDING, DeliveryState.IN_DOUBT)
 
 
-def send(journal: Journal, outlet: Outlet, endpoint: str, rule: Endpoint, now: datetime) -> int:
-    """One round for one endpoint: mark SENDING (commit), hand over, mark what became of it (commit)."""
-    standing = journal.row(select(t.endpoint).where(t.endpoint.c.id == endpoint))
-    rows = journal.due(endpoint, now, allowance(standing, now))
+def send(journal: Journal, outlet: Outlet, endpoint: str, rule: Endpoint, now: datetime, most: int = BATCH) -> int:
+    """One round of at most so many for one endpoint: mark SENDING (commit), hand over, mark what became of it
+    (commit)."""
+    standing = journal.standing(endpoint)
+    rows = journal.due(endpoint, now, min(most, allowance(standing, now)))
     if not rows:
         return 0
     marks = Outcome()
@@ -61,7 +60,7 @@ def resolve(journal: Journal, outlet: Outlet, endpoint: str, rule: Endpoint, now
 
 
 def _ask(
-    how: Callable[[Sequence[Parcel]], Iterable[Handover]], journal: Journal, rows: Sequence[RowMapping]
+    how: Callable[[Sequence[Parcel]], Iterable[Handover]], journal: Journal, rows: Sequence[Row]
 ) -> list[Handover]:
     """What the adapter tells. Its unforeseen fault becomes OutcomeUnknown: the deliveries stay SENDING until `resolve`
     has found evidence."""
@@ -73,7 +72,7 @@ def _ask(
         raise OutcomeUnknown(f"{type(fault).__name__}: {fault}"[:500]) from fault
 
 
-def parcel(payloads: Mapping[str, bytes], row: RowMapping) -> Parcel:
+def parcel(payloads: Mapping[str, bytes], row: Row) -> Parcel:
     """The bytes of a delivery row, ready to be handed over."""
     beside = ((f"{row['name']}.p7s", payloads[row["signature"]]),) if row["signature"] else ()
     return Parcel(row["id"], row["name"], payloads[row["payload"]], row["folder"], beside)
@@ -82,9 +81,7 @@ def parcel(payloads: Mapping[str, bytes], row: RowMapping) -> Parcel:
 # ---- one delivery
 
 
-def settle(
-    journal: Journal, rows: Sequence[RowMapping], told: Iterable[Handover], rule: Endpoint, now: datetime
-) -> None:
+def settle(journal: Journal, rows: Sequence[Row], told: Iterable[Handover], rule: Endpoint, now: datetime) -> None:
     """Record what is known of each handover, one commit for all. A receipt that was faster keeps its say."""
     by_id = {row["id"]: row for row in rows}
     outcomes = []
@@ -103,7 +100,7 @@ def settle(
                 continue  # a receipt came first and is the stronger evidence; or the same answer is here already
 
 
-def _result(row: RowMapping, handover: Handover, rule: Endpoint, now: datetime) -> Outcome:
+def _result(row: Row, handover: Handover, rule: Endpoint, now: datetime) -> Outcome:
     outcome = Outcome()
     state, values = _next(row, handover, rule, now)
     if state == row["state"] == DeliveryState.IN_DOUBT:
@@ -116,7 +113,7 @@ def _result(row: RowMapping, handover: Handover, rule: Endpoint, now: datetime) 
     return outcome
 
 
-def _next(row: RowMapping, handover: Handover, rule: Endpoint, now: datetime) -> tuple[DeliveryState, dict[str, Any]]:
+def _next(row: Row, handover: Handover, rule: Endpoint, now: datetime) -> tuple[DeliveryState, dict[str, Any]]:
     why = {"reason": handover.evidence}
     match handover.known:
         case Known.DONE:
@@ -129,14 +126,14 @@ def _next(row: RowMapping, handover: Handover, rule: Endpoint, now: datetime) ->
             return DeliveryState.IN_DOUBT, why
 
 
-def _answer(row: RowMapping, data: bytes, now: datetime) -> Outcome:
+def _answer(row: Row, data: bytes, now: datetime) -> Outcome:
     """What the other side said while it took the delivery enters like everything else that it says."""
     outcome = Outcome()
     sha = outcome.keep(data)
     key, name = f"answer:{row['id']}:{sha}", f"{row['name']}.answer"
     one = Interchange(new_id(now), row["endpoint"], row["party"], name, key, sha, len(data), now)
     outcome.add("interchange", **received(one, sha, len(data), now))
-    outcome.event(one.id, "received", name=name, sha256=sha, endpoint=row["endpoint"])
+    outcome.event(one.id, "received", **told_of(one, sha))
     return outcome
 
 
@@ -149,7 +146,7 @@ def wait(rule: Endpoint, tries: int) -> timedelta:
 # ---- the endpoint
 
 
-def allowance(standing: RowMapping | None, now: datetime) -> int:
+def allowance(standing: Row | None, now: datetime) -> int:
     """How many deliveries may be tried now, by the endpoint's row (None: nothing ever went wrong)."""
     if standing is None or standing["state"] == EndpointState.OPEN:
         return BATCH
@@ -157,9 +154,7 @@ def allowance(standing: RowMapping | None, now: datetime) -> int:
     return 1 if trial else 0
 
 
-def judge(
-    standing: RowMapping | None, endpoint: str, told: Sequence[Handover], rule: Endpoint, now: datetime
-) -> Outcome:
+def judge(standing: Row | None, endpoint: str, told: Sequence[Handover], rule: Endpoint, now: datetime) -> Outcome:
     """What a round says about the endpoint itself."""
     outcome = Outcome()
     failures = standing["failures"] if standing else 0
@@ -181,7 +176,7 @@ def judge(
 
 def enter(
     outcome: Outcome,
-    standing: RowMapping | None,
+    standing: Row | None,
     endpoint: str,
     state: EndpointState,
     reason: str,

@@ -13,16 +13,18 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.engine import RowMapping
+from sqlalchemy import or_, select
 
 from hub import courier, delivery
 from hub.documents import CONFLICT
 from hub.errors import Impossible
+from hub.fence import RESTORED
+from hub.journal import keeping
 from hub.journal import tables as t
 from hub.journal.changes import Outcome
 from hub.journal.journal import Journal
-from hub.message import DeliveryState, EndpointState, InterchangeState, MessageState
+from hub.journal.statements import Row
+from hub.message import DeliveryState, EndpointState, InterchangeState, MessageState, askable
 from hub.site.site import Site
 
 TABLES = {
@@ -36,9 +38,9 @@ TABLES = {
 D = DeliveryState
 
 
-def find(journal: Journal, id: str) -> tuple[str, RowMapping]:
+def find(journal: Journal, id: str) -> tuple[str, Row]:
     """(table, row) of an id. Raises Impossible when there is none."""
-    for name, table in TABLES.items():
+    for name, table in TABLES.items() if askable(id) else ():
         row = journal.row(select(table).where(table.c.id == id))
         if row is not None:
             return name, row
@@ -58,7 +60,7 @@ def release(site: Site, journal: Journal, id: str, by: str, why: str, now: datet
             values = {"state": D.RELEASED}
         case "delivery", D.HELD | D.DEAD:
             return resend(site, journal, id, by, why, now)
-        case "port_case", state if _waits(journal, id, "opening.poison"):
+        case "port_case", state if _waits(journal, id, "opening.poison") or _waits(journal, id, RESTORED):
             values = {"state": state, "ripe": True, "tries": 0}
         case "endpoint", EndpointState.HELD | EndpointState.BROKEN:
             values = {"state": EndpointState.OPEN, "failures": 0, "reason": "", "next_at": None, "since": now}
@@ -77,10 +79,25 @@ def resend(site: Site, journal: Journal, id: str, by: str, why: str, now: dateti
         )
     if table != "delivery" or not may_resend(row):
         raise Impossible(f"{id} is {row['state']}: only a made delivery without an answer can be sent again")
+    gone = keeping.removed(journal, [row["payload"], row["signature"]])
+    if gone:
+        raise Impossible(f"{id}: its bytes were kept until {min(gone.values()):%Y-%m-%d}, as agreed")
     give_up = now + site.routes.endpoints[row["endpoint"]].retry.give_up
     clock = {"give_up_at": give_up, "due_at": delivery.due_again(site, row, now), "overdue": False}
     values = {"state": D.PENDING, "next_at": now, "reason": "", **clock}
-    return _decide(journal, table, row, values, "resend", by, why, now)
+    return _decide(journal, table, row, values, "resend", by, why, now, _used_anew(journal, row, now))
+
+
+def _used_anew(journal: Journal, row: Row, now: datetime) -> Outcome:
+    """The bytes of a delivery and all that it came from are needed again, whatever time was agreed for keeping them."""
+    outcome = Outcome()
+    outcome.use(row["payload"], row["signature"])
+    i, m = t.interchange, t.message
+    case = select(m.c.case).where(m.c.id == row["message"], m.c.case != "")
+    mine = select(m.c.interchange).where(or_(m.c.id == row["message"], m.c.case.in_(case)))
+    for came in journal.rows(select(i.c.id).where(or_(i.c.id == row["message"], i.c.id.in_(mine)))):
+        outcome.move("interchange", came["id"], (), look_at=now)
+    return outcome
 
 
 def may_resend(row: Mapping[Any, Any]) -> bool:
@@ -127,7 +144,7 @@ def hold(site: Site, journal: Journal, endpoint: str, by: str, why: str, now: da
     if endpoint not in site.routes.endpoints:
         raise Impossible(f"{endpoint}: the site has no such endpoint")
     _named(by)
-    standing = journal.row(select(t.endpoint).where(t.endpoint.c.id == endpoint))
+    standing = journal.standing(endpoint)
     outcome = Outcome()
     courier.enter(outcome, standing, endpoint, EndpointState.HELD, why, 0, None, now)
     outcome.event(endpoint, "decision", decision="hold", by=by, why=why)
@@ -149,16 +166,17 @@ def _named(by: str) -> None:
 def _decide(
     journal: Journal,
     table: str,
-    row: RowMapping,
+    row: Row,
     values: dict[str, Any],
     what: str,
     by: str,
     why: str,
     now: datetime,
+    outcome: Outcome | None = None,
 ) -> str:
     """Raises Impossible without a name, Stale when the row has moved on meanwhile."""
     _named(by)
-    outcome = Outcome()
+    outcome = outcome or Outcome()
     outcome.move(table, row["id"], (row["state"],), **values)
     outcome.event(row["id"], "decision", decision=what, by=by, why=why)
     journal.commit([outcome], now)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-
-from sqlalchemy.engine import RowMapping
 
 from hub.desk import Desk
 from hub.edifact import elements, reader, structure, writer
@@ -15,6 +14,7 @@ from hub.errors import IdentityError
 from hub.finding import Finding, rejects
 from hub.identity import cms, xmldsig
 from hub.journal.changes import Outcome
+from hub.journal.statements import Row
 from hub.message import DeliveryState, legal
 from hub.routing import Leg
 from hub.site.site import Site, Usage
@@ -52,21 +52,23 @@ def prepare(desk: Desk, outcome: Outcome, source: Source, leg: Leg) -> None:
         at=desk.now,
         **made,
     )
-    outcome.event(delivery, made["state"], kind=leg.kind, why=made["reason"])
+    bound = _bound(desk.site, source, leg, made)
+    outcome.event(delivery, made["state"], kind=leg.kind, why=made["reason"], **bound)
     _refer(desk, outcome, source, delivery, leg, number, made["reason"])
 
 
-def again(desk: Desk, outcome: Outcome, source: Source, row: RowMapping) -> None:
+def again(desk: Desk, outcome: Outcome, source: Source, row: Row) -> None:
     """Make a held delivery anew: the declarations have changed meanwhile."""
     leg = Leg(row["party"], row["kind"], None)
     number = desk.numbers.next()
     made = _make(desk.site, outcome, source, leg, number, desk.now)
+    bound = _bound(desk.site, source, leg, made)
     made |= {"due_at": due_again(desk.site, row, desk.now), "overdue": False}
-    outcome.move("delivery", row["id"], (DeliveryState.RELEASED,), tries=0, **made)
+    outcome.move("delivery", row["id"], (DeliveryState.RELEASED,), told=bound, tries=0, **made)
     _refer(desk, outcome, source, row["id"], leg, number, made["reason"])
 
 
-def due_again(site: Site, row: RowMapping, now: datetime) -> datetime | None:
+def due_again(site: Site, row: Row, now: datetime) -> datetime | None:
     """When the answer to a delivery that goes only now, or once more, is due: nobody is late with what has not come."""
     owed = (r.answer for r in site.routes.routes.values() if r.to.get(row["party"]) == row["kind"] and r.answer)
     rule = next(owed, None)
@@ -100,6 +102,21 @@ def _make(site: Site, outcome: Outcome, source: Source, leg: Leg, number: int, n
         "reason": "; ".join(f"{f.code} {f.found}" for f in findings if f.severity == "error"),
         "next_at": now,
         "give_up_at": now + endpoint.retry.give_up,
+    }
+
+
+def _bound(site: Site, source: Source, leg: Leg, made: Mapping[str, Any]) -> dict[str, str]:
+    """What the event of a delivery's making holds fast (hub.evidence): to whom, which bytes, made by what."""
+    found = None if leg.kind in source.data else site.mapping_into(leg.kind, set(source.nodes))
+    how = site.routes.endpoints[site.parties[leg.party].at].sign.get(site.kinds[leg.kind].rule.format, "")
+    return {
+        "to": leg.party,
+        "name": made["name"],
+        "sha256": made["payload"],
+        "signature": made["signature"],
+        "signed": how if site.signer and made["state"] != DeliveryState.HELD else "",
+        "mapping": found[1].sha256 if found else "",
+        "site": site.fingerprint,
     }
 
 

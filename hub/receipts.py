@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy.engine import RowMapping
-
 from hub.desk import Desk
 from hub.journal import tables as t
 from hub.journal.changes import Outcome
 from hub.journal.recall import Recall
+from hub.journal.statements import Row
 from hub.message import LEVELS, Answer, DeliveryState, ReceiptState
 from hub.opening import OpenedMessage
 
@@ -53,7 +52,7 @@ QUOTED = ("party", "name", "value")
 """The columns of a reference that an answer quotes."""
 
 
-def correlate(recall: Recall, party: str, answer: Answer) -> RowMapping | None:
+def correlate(recall: Recall, party: str, answer: Answer) -> Row | None:
     """The newest delivery to `party` that every reference the answer quotes belongs to; None for an orphan."""
     ids: set[str] | None = None
     for name, value in answer.by.items():
@@ -65,7 +64,7 @@ def correlate(recall: Recall, party: str, answer: Answer) -> RowMapping | None:
     return max((row for id in ids for row in recall.rows(t.delivery, ("id",), id)), key=lambda row: int(row["seq"]))
 
 
-def judge(delivery: RowMapping | None, had: Sequence[RowMapping], answer: Answer, now: datetime) -> ReceiptState:
+def judge(delivery: Row | None, had: Sequence[Row], answer: Answer, now: datetime) -> ReceiptState:
     """What kind of receipt this is, given what came before."""
     if delivery is None:
         return ReceiptState.ORPHAN
@@ -88,7 +87,7 @@ def settle(
     outcome: Outcome,
     message: str,
     party: str,
-    delivery: RowMapping | None,
+    delivery: Row | None,
     state: ReceiptState,
     answer: Answer,
     now: datetime,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, or_, select
-from sqlalchemy.engine import RowMapping
+from sqlalchemy import or_, select
 
+from hub import figures
+from hub.journal import keeping
 from hub.journal import tables as t
-from hub.journal.journal import OPEN_DELIVERY, Journal
+from hub.journal.journal import Journal
+from hub.message import askable
 
 Row = dict[str, Any]
 
@@ -19,8 +21,9 @@ def trace(journal: Journal, ref: str) -> Row:
     """The whole story of `ref`: an id, a file name, a control or business reference, a document or a case.
 
     {"interchanges", "messages" (each with "deliveries", each with "receipts"), "cases", "versions", "waiting",
-    "events"}, every list in order of time, all empty when nothing is known."""
-    if not ref.strip():
+    "events"}, every list in order of time, all empty when nothing is known. Interchanges, messages and deliveries say
+    when their bytes were taken away ("removed_at", None while they are there)."""
+    if not askable(ref):
         return {part: [] for part in ("interchanges", "messages", "cases", "versions", "waiting", "events")}
     interchanges = _interchanges(journal, ref)
     cases = _cases(journal, ref)
@@ -36,15 +39,33 @@ def trace(journal: Journal, ref: str) -> Row:
         row["receipts"] = [x for x in receipts if x["delivery"] == row["id"]]
     for id, row in (messages | interchanges).items():
         row["deliveries"] = [x for x in deliveries if x["message"] == id]
+    _mark_removed(journal, [*interchanges.values(), *messages.values(), *deliveries])
     subjects = [*owners, *cases, *(row["id"] for row in deliveries)]
+    told = journal.rows(select(t.alarm.c.id).where(t.alarm.c.subject.in_(subjects)))
     return {
         "interchanges": list(interchanges.values()),
         "messages": list(messages.values()),
         "cases": list(cases.values()),
         "versions": versions(journal, messages.values()),
         "waiting": _plain(journal.rows(select(t.waiting).where(t.waiting.c.subject.in_(subjects)))),
-        "events": _events(journal, subjects),
+        "events": _events(journal, [*subjects, *(row["id"] for row in told)]),
     }
+
+
+def _mark_removed(journal: Journal, rows: Iterable[Row]) -> None:
+    """`removed_at` of each row: when its bytes were taken away, None while they are there."""
+    rows = list(rows)
+    columns = ("sha256", "payload")
+    gone = keeping.removed(journal, [row[name] for row in rows for name in columns if name in row])
+    for row in rows:
+        at = next((gone[row[name]] for name in columns if row.get(name) in gone), None)
+        row["removed_at"] = at.isoformat() if at else None
+
+
+def alarms(journal: Journal, count: int) -> list[Row]:
+    """The newest alarms: what each is about, whether it was told, and when it will be."""
+    a = t.alarm
+    return _plain(journal.rows(select(a).order_by(a.c.at.desc(), a.c.id).limit(count)))
 
 
 def _by_id(journal: Journal, table: Any, ids: Iterable[str]) -> dict[str, Row]:
@@ -133,10 +154,8 @@ def held(journal: Journal, owner: str = "") -> list[Row]:
 
 def endpoints(journal: Journal) -> list[Row]:
     """Every endpoint that has something to do or went wrong: its state, what is queued there, the next try, why."""
-    d, e = t.delivery, t.endpoint
-    query = select(d.c.endpoint, d.c.state, func.count().label("n"), func.min(d.c.next_at).label("next"))
-    queued = journal.rows(query.where(d.c.state.in_(OPEN_DELIVERY)).group_by(d.c.endpoint, d.c.state))
-    known = {row["id"]: row for row in _plain(journal.rows(select(e)))}
+    queued = figures.unserved(journal)
+    known = {row["id"]: row for row in _plain(journal.rows(select(t.endpoint)))}
     result: dict[str, Row] = {}
     for name in sorted({row["endpoint"] for row in queued} | known.keys()):
         mine = {row["state"]: row for row in _plain(queued) if row["endpoint"] == name}
@@ -147,13 +166,14 @@ def endpoints(journal: Journal) -> list[Row]:
             "state": own["state"],
             "since": own["since"],
             "queued": {state: row["n"] for state, row in mine.items()},
+            "oldest": min((row["oldest"] for row in mine.values()), default=None),
             "next_try": max((at for at in tries if at), default=None),
             "reason": own["reason"],
         }
     return list(result.values())
 
 
-def _plain(rows: Sequence[RowMapping]) -> list[Row]:
+def _plain(rows: Iterable[Mapping[str, Any]]) -> list[Row]:
     """Rows as JSON takes them."""
     return [{name: _value(value) for name, value in row.items()} for row in rows]
 

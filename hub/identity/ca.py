@@ -185,6 +185,15 @@ class Authority:
             rows.append(Row(f"{number:x}", party_of(certificate), begin, end, revoked_at))
         return sorted(rows, key=lambda row: (row.not_before, row.party, row.serial))
 
+    def good(self) -> dict[str, list[x509.Certificate]]:
+        """What was issued and not revoked, by party."""
+        found: dict[str, list[x509.Certificate]] = {}
+        for row in self.listing():
+            if row.revoked_at is None:
+                path = self.folder / "issued" / f"{row.serial}.crt"
+                found.setdefault(row.party, []).append(load_certificate(path))
+        return found
+
     def _named(self, which: str) -> list[Row]:
         rows = self.listing()
         by_serial = [row for row in rows if row.serial == which.lower()]

@@ -90,6 +90,18 @@ def verify(data: bytes, der: bytes, party: str, register: Register, now: datetim
     return refused(None, Finding("signature.malformed", found=wrong, expected="DER of a CMS SignedData"))
 
 
+def certificates(der: bytes) -> tuple[x509.Certificate, ...]:
+    """The certificates that a signature brings along, its signer's first. Raises ValueError for what is no CMS."""
+    try:
+        content = asn1.ContentInfo.load(der, strict=True)["content"]
+        included = content["certificates"] if _present(content["certificates"]) else ()
+        found = [parse_certificate(one.chosen.dump()) for one in included if one.name == "certificate"]
+        own = _of_signer(content, content["signer_infos"][0])
+    except (TypeError, KeyError, IndexError, AttributeError, OverflowError) as fault:
+        raise ValueError(f"no CMS SignedData: {fault}") from fault
+    return tuple(sorted(found, key=lambda one: one != own))
+
+
 def _verify(data: bytes, whole: Any, party: str, register: Register, now: datetime) -> Verified:
     wrong = next(_unexpected(whole), None)
     if wrong is not None:

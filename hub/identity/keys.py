@@ -6,6 +6,7 @@ import os
 import stat
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 
 from cryptography import x509
@@ -98,8 +99,12 @@ def load_key(path: Path, password: bytes | None = None) -> PrivateKey:
         raise IdentityError(f"{path} cannot be read: {fault.strerror}") from fault
 
 
+@lru_cache(maxsize=1024)
 def parse_certificate(der: bytes) -> x509.Certificate:
-    """The certificate in `der`, which may come from anybody. Raises ValueError and nothing else."""
+    """The certificate in `der`, which may come from anybody. Raises ValueError and nothing else.
+
+    The same bytes give the same object: a party sends its certificate with every message, and what was once decoded of
+    it need not be again."""
     try:
         certificate = x509.load_der_x509_certificate(der)
     except x509.InvalidVersion as fault:

@@ -73,7 +73,7 @@ class Register:
             return [Finding("signature.malformed", found="certificate", expected="X.509")]
         pinned = certificate in self.known(party)
         found = describe(certificate)
-        root = next((above for above in self.roots if _issued(above, certificate)), None)
+        root = next((above for above in self.roots if issued(above, certificate)), None)
         if not pinned and (root is None or party_of(certificate) != party):
             return [Finding("signature.certificate_unknown", found=found, expected=party)]
         findings = _validity(certificate, now)
@@ -118,7 +118,7 @@ class Register:
         issuer = certificate.issuer.rfc4514_string()
         if certificate.issuer == certificate.subject and _signs(certificate, certificate):
             return []
-        above = next((ca for ca in (*self.roots, *self.issuers) if _issued(ca, certificate)), None)
+        above = next((ca for ca in (*self.roots, *self.issuers) if issued(ca, certificate)), None)
         if above is None:
             return [Finding("signature.chain", found=describe(certificate), expected=issuer)]
         if not above.not_valid_before_utc <= now <= above.not_valid_after_utc:
@@ -144,6 +144,7 @@ def party_of(certificate: x509.Certificate) -> str:
     return str(common[0].value) if len(common) == 1 else ""
 
 
+@lru_cache(maxsize=4096)
 def _readable(certificate: x509.Certificate) -> bool:
     """False when a part of the certificate cannot be decoded: the library decodes each part when it is asked for."""
     try:
@@ -190,7 +191,7 @@ def _extension(extensions: x509.Extensions, kind: type[x509.ExtensionType]) -> x
         return None
 
 
-def _issued(above: x509.Certificate, certificate: x509.Certificate) -> bool:
+def issued(above: x509.Certificate, certificate: x509.Certificate) -> bool:
     """True when `above` is a CA whose name and key stand behind `certificate`."""
     if above.subject != certificate.issuer or above == certificate:
         return False

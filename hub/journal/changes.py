@@ -10,6 +10,9 @@ from typing import Any
 
 from hub.catalogue import acts
 
+MINE = "(this process)"
+"""In `Move.given`: the name of the process that commits. A claim that was lost meanwhile makes the commit Stale."""
+
 
 @dataclass(frozen=True, slots=True)
 class Add:
@@ -83,10 +86,11 @@ Change = Add | Move | Happened | Wait | Rest | Alarm | Absent
 
 @dataclass(slots=True)
 class Outcome:
-    """What one step found out. `payloads` are stored before the rows that name them."""
+    """What one step found out. `payloads` are stored before the rows that name them; `used` are stored already."""
 
     changes: list[Change] = field(default_factory=list)
     payloads: dict[str, bytes] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)
     _adds: dict[str, list[Add]] = field(default_factory=dict)
     _touched: set[tuple[str, str | None]] = field(default_factory=set)
 
@@ -95,6 +99,10 @@ class Outcome:
         sha256 = hashlib.sha256(data).hexdigest()
         self.payloads[sha256] = data
         return sha256
+
+    def use(self, *hashes: str) -> None:
+        """A row refers anew to what was stored before; "" for none. Stale where it is there no longer."""
+        self.used |= {sha256 for sha256 in hashes if sha256}
 
     def add(self, table: str, **row: Any) -> None:
         change = Add(table, row)

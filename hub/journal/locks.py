@@ -10,10 +10,33 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
+
+from hub.errors import JournalError
+
+LOST = "the session that held the locks of this process is gone: another one may go on with its work"
+TAKE = "SELECT pg_try_advisory_lock(hashtextextended(:name, 0))"
+LET_GO = "SELECT pg_advisory_unlock(hashtextextended(:name, 0))"
+THERE = "SELECT CAST(:name AS text) IS NOT NULL"
+
+
+@contextmanager
+def queue(path: Path) -> Iterator[None]:
+    """One behind the other, in the order of coming, through one file of this machine.
+
+    SQLite lets one writer in at a time too, but who has to wait sleeps and looks again, up to 100 ms later."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 class Holding(Protocol):
@@ -24,6 +47,9 @@ class Holding(Protocol):
 
     def held(self, name: str) -> bool:
         """True while this or another process holds `name`."""
+
+    def sure(self) -> None:
+        """Raises JournalError when what this process held is no longer its own."""
 
     def drop(self, name: str) -> None:
         """Let go of `name`."""
@@ -61,6 +87,9 @@ class Locks:
         os.close(handle)
         return False
 
+    def sure(self) -> None:
+        """The operating system takes no lock away."""
+
     def drop(self, name: str) -> None:
         """Let go of `name`."""
         handle = self._mine.pop(name, None)
@@ -93,24 +122,35 @@ class Locks:
 
 
 class SessionLocks:
-    """Advisory locks of one PostgreSQL session. A lost connection has lost them all: the next call raises, the process
-    ends loudly, and another goes on."""
+    """Advisory locks of one PostgreSQL session. A lost connection has lost them all, and another process may go on with
+    the work: from then on every call raises JournalError, so that this process ends loudly.
+
+    `hold` asks the session each time, also for a lock that is ours already: whoever is about to work knows within one
+    question that the work is still its own. What is between that question and the commit is guarded by the rows."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._turn = threading.Lock()
         self._session: Connection | None = None
         self._mine: set[str] = set()
+        self._lost: DBAPIError | None = None
 
-    def _ask(self, function: str, name: str) -> bool:
-        if self._session is None:
-            self._session = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-        asked = text(f"SELECT {function}(hashtextextended(:name, 0))")
-        return bool(self._session.execute(asked, {"name": f"eport {name}"}).scalar_one())
+    def _ask(self, question: str, name: str) -> bool:
+        if self._lost is not None:
+            raise JournalError(LOST) from self._lost
+        try:
+            if self._session is None:
+                self._session = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            return bool(self._session.execute(text(question), {"name": f"eport {name}"}).scalar_one())
+        except DBAPIError as fault:
+            self._lost = fault
+            raise JournalError(LOST) from fault
 
     def hold(self, name: str) -> bool:
         with self._turn:
-            if name not in self._mine and self._ask("pg_try_advisory_lock", name):
+            if name in self._mine:
+                return self._ask(THERE, name)
+            if self._ask(TAKE, name):
                 self._mine.add(name)
             return name in self._mine
 
@@ -118,21 +158,26 @@ class SessionLocks:
         with self._turn:
             if name in self._mine:
                 return True
-            free = self._ask("pg_try_advisory_lock", name)
+            free = self._ask(TAKE, name)
             if free:
-                self._ask("pg_advisory_unlock", name)
+                self._ask(LET_GO, name)
             return not free
+
+    def sure(self) -> None:
+        with self._turn:
+            if self._mine:
+                self._ask(THERE, "")
 
     def drop(self, name: str) -> None:
         with self._turn:
             if name in self._mine:
                 self._mine.discard(name)
-                self._ask("pg_advisory_unlock", name)
+                self._ask(LET_GO, name)
 
     def close(self) -> None:
         with self._turn:
             self._mine.clear()
             if self._session is not None:
-                self._session.detach()  # else the pool would keep the session, and with it the locks
+                self._session.invalidate()  # else the pool would keep the session, and with it the locks
                 self._session.close()
                 self._session = None

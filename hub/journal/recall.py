@@ -7,12 +7,14 @@ fifty costs about as many queries as a single one. A fresh batch takes a fresh R
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from datetime import datetime
 
-from sqlalchemy import Table, select, tuple_
-from sqlalchemy.engine import RowMapping
+from sqlalchemy import Table
 
+from hub.journal import keeping
 from hub.journal.journal import Journal
+from hub.journal.questions import having
+from hub.journal.statements import Row
 
 Key = tuple[str, ...]
 CHUNK = 400
@@ -24,10 +26,10 @@ class Recall:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._known: dict[tuple[str, Key], dict[Key, list[RowMapping]]] = {}
+        self._known: dict[tuple[str, Key], dict[Key, list[Row]]] = {}
         self._payloads: dict[str, bytes] = {}
 
-    def fetch(self, table: Table, columns: Key, keys: Iterable[Key]) -> list[RowMapping]:
+    def fetch(self, table: Table, columns: Key, keys: Iterable[Key]) -> list[Row]:
         """The rows whose `columns` have one of the values `keys`; none of them is asked for again."""
         known = self._known.setdefault((table.name, columns), {})
         asked = list(dict.fromkeys(keys))
@@ -35,17 +37,19 @@ class Recall:
         for at in range(0, len(wanted), CHUNK):
             some = wanted[at : at + CHUNK]
             known.update((key, []) for key in some)
-            for row in self._journal.rows(_query(table, columns, some)):
+            for row in self._journal.ask(
+                having(table, columns), keys=some if len(columns) > 1 else [k for (k,) in some]
+            ):
                 known[tuple(row[name] for name in columns)].append(row)
         return [row for key in asked for row in known[key]]
 
-    def rows(self, table: Table, columns: Key, *key: str) -> list[RowMapping]:
+    def rows(self, table: Table, columns: Key, *key: str) -> list[Row]:
         """The rows whose `columns` have these values, oldest first."""
         known = self._known.get((table.name, columns), {})
         found = known.get(key)
         return found if found is not None else self.fetch(table, columns, [key])
 
-    def one(self, table: Table, columns: Key, *key: str) -> RowMapping | None:
+    def one(self, table: Table, columns: Key, *key: str) -> Row | None:
         found = self.rows(table, columns, *key)
         return found[0] if found else None
 
@@ -57,9 +61,6 @@ class Recall:
             self.fetch_payloads([sha256])
         return self._payloads[sha256]
 
-
-def _query(table: Table, columns: Key, keys: list[Key]) -> Any:
-    order = table.c.seq if "seq" in table.c else next(iter(table.primary_key))
-    if len(columns) == 1:
-        return select(table).where(table.c[columns[0]].in_([key[0] for key in keys])).order_by(order)
-    return select(table).where(tuple_(*(table.c[name] for name in columns)).in_(keys)).order_by(order)
+    def removed(self, hashes: Iterable[str]) -> dict[str, datetime]:
+        """Which of these payloads have lost their bytes, and when (hub.retention)."""
+        return keeping.removed(self._journal, set(hashes))

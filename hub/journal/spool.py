@@ -11,12 +11,15 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from hub.errors import JournalError
 
 INLINE = 256 * 1024
 """Payloads up to this many bytes live in the journal beside their row: one commit instead of two fsyncs each."""
+EVERYTHING = 1 << 30
+"""On PostgreSQL all of them do: every machine has to see the bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +46,17 @@ def sync_folder(folder: Path) -> None:
 
 
 class Spool:
-    """Large payloads of one hub in `folder`."""
+    """Large payloads of one hub in `folder`: those of more than `inline` bytes."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, inline: int = INLINE) -> None:
+        self.folder, self.inline = folder, inline
         folder.mkdir(parents=True, exist_ok=True)
 
     def path(self, sha256: str) -> Path:
         return self.folder / sha256[:2] / sha256
 
     def store(self, chunks: Iterable[bytes], limit: int) -> Stored:
-        """Take in a stream of at most `limit` bytes; memory stays below INLINE plus one chunk.
+        """Take in a stream of at most `limit` bytes; memory stays below `inline` plus one chunk.
 
         Raises TooLarge, having kept nothing, when the stream is longer."""
         digest = hashlib.sha256()
@@ -69,7 +72,7 @@ class Spool:
                 digest.update(chunk)
                 if len(head) < 4096:
                     head = (head + chunk)[:4096]
-                if file is None and size > INLINE:
+                if file is None and size > self.inline:
                     file = tempfile.NamedTemporaryFile(dir=self.folder, prefix=".in-", delete=False)  # noqa: SIM115
                     for piece in held:
                         file.write(piece)
@@ -110,6 +113,16 @@ class Spool:
         if hashlib.sha256(data).hexdigest() != sha256:
             raise JournalError(f"payload {sha256} was changed in the spool")
         return data
+
+    def discard(self, path: Path, before: datetime) -> bool:
+        """Remove a file that nobody has written to since `before`; one that is just being stored anew stays."""
+        aside = self.folder / f".out-{path.name}"
+        os.rename(path, aside)
+        if aside.stat().st_mtime >= before.timestamp():
+            os.rename(aside, path)
+            return False
+        aside.unlink()
+        return True
 
     def chunks(self, sha256: str, size: int = 1 << 18) -> Iterator[bytes]:
         """The bytes in pieces, for readers that stream."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     DateTime,
@@ -15,11 +16,18 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
 metadata = MetaData()
+
+Count = BigInteger().with_variant(Integer(), "sqlite")
+"""Numbers that grow with the traffic: at a hundred interchanges a second 32 bits of events are full within a week. On
+SQLite every integer has 64, and only INTEGER numbers itself."""
+KEPT = "look_at > received_at"
+"""Interchanges whose time had come, and which were not over."""
 
 
 class UTC(TypeDecorator[object]):
@@ -40,9 +48,11 @@ payload = Table(
     "payload",
     metadata,
     Column("sha256", String(64), primary_key=True),
-    Column("size", Integer, nullable=False),
+    Column("size", Count, nullable=False),
     Column("data", LargeBinary),  # null when the bytes lie in the spool under their hash, or are gone
+    Column("used_at", UTC),  # when a row last began to refer to it; null when the bytes are gone
     Column("removed_at", UTC),  # when the agreed time of keeping was over
+    Index("payload_used", "used_at"),
 )
 
 interchange = Table(
@@ -54,15 +64,18 @@ interchange = Table(
     Column("name", String(255), nullable=False),
     Column("key", String(512), nullable=False),
     Column("sha256", String(64), nullable=False),
-    Column("size", Integer, nullable=False),
+    Column("size", Count, nullable=False),
     Column("received_at", UTC, nullable=False),
     Column("state", String(16), nullable=False),
     Column("reason", Text, nullable=False, default=""),
     Column("original", String(40), nullable=False, default=""),  # of a duplicate or conflict
     Column("tries", Integer, nullable=False, default=0),
     Column("holder", String(64)),  # the process that works on it now
+    Column("look_at", UTC),  # counted from here its bytes may be over (hub.retention); null once they are
     UniqueConstraint("endpoint", "key"),
     Index("interchange_work", "state", "holder", "id"),
+    Index("interchange_look", "look_at"),
+    Index("interchange_kept", "id", sqlite_where=text(KEPT), postgresql_where=text(KEPT)),
 )
 
 envelope = Table(
@@ -115,7 +128,7 @@ message = Table(
 delivery = Table(
     "delivery",
     metadata,
-    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("seq", Count, primary_key=True, autoincrement=True),
     Column("id", String(120), nullable=False, unique=True),
     Column("message", String(48), nullable=False, index=True),
     Column("party", String(64), nullable=False),
@@ -190,7 +203,7 @@ case = Table(
 case_event = Table(
     "case_event",
     metadata,
-    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("seq", Count, primary_key=True, autoincrement=True),
     Column("case", String(160), nullable=False, index=True),
     Column("at", UTC, nullable=False),
     Column("what", String(16), nullable=False),  # message, answer, late
@@ -202,7 +215,7 @@ case_event = Table(
 event = Table(
     "event",
     metadata,
-    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("seq", Count, primary_key=True, autoincrement=True),
     Column("at", UTC, nullable=False),
     Column("subject", String(160), nullable=False, index=True),
     Column("what", String(64), nullable=False),
@@ -212,8 +225,8 @@ event = Table(
 waiting = Table(
     "waiting",
     metadata,
-    Column("subject", String(160), primary_key=True),  # id of an interchange, message, delivery, case or endpoint
-    Column("what", String(16), nullable=False),  # the table that the subject is a row of
+    Column("subject", String(160), primary_key=True),  # id of such a row, or source/ENDPOINT
+    Column("what", String(16), nullable=False),  # interchange, message, delivery, port_case, endpoint; source
     Column("code", String(64), nullable=False),  # a finding of the catalogue: why it waits
     Column("detail", Text, nullable=False),
     Column("owner", String(64), nullable=False),  # who has to act: a party, or a role of the port
@@ -238,34 +251,45 @@ counter = Table(
     "counter",
     metadata,
     Column("name", String(64), primary_key=True),
-    Column("value", Integer, nullable=False),
+    Column("value", Count, nullable=False),
 )
 
 seal = Table(
     "seal",
     metadata,
-    Column("number", Integer, primary_key=True, autoincrement=False),  # 1, 2, 3 …: no gaps
-    Column("first", Integer, nullable=False),  # event.seq of the batch's first event
-    Column("last", Integer, nullable=False),  # and of its last one
+    Column("number", Count, primary_key=True, autoincrement=False),  # 1, 2, 3 …: no gaps
+    Column("first", Count, nullable=False),  # event.seq of the batch's first event
+    Column("last", Count, nullable=False),  # and of its last one
     Column("head", LargeBinary, nullable=False),  # the signed bytes: number, count, root, previous head, time
     Column("signature", LargeBinary, nullable=False),  # detached CMS over `head`
+    Column("leaves", LargeBinary, nullable=False),  # the hash of each event, 32 bytes each: which one was changed
     Column("at", UTC, nullable=False),
-    Column("stamp", LargeBinary),  # RFC 3161 response over `head`, where an authority is configured
-    Column("stamped_at", UTC),
+)
+
+stamp = Table(
+    "stamp",
+    metadata,
+    Column("number", Count, primary_key=True, autoincrement=False),  # of the seal whose head it is over
+    Column("response", LargeBinary, nullable=False),  # RFC 3161, of the authority that is configured
+    Column("at", UTC, nullable=False),  # the authority's time
 )
 
 alarm = Table(
     "alarm",
     metadata,
-    Column("id", String(255), primary_key=True),  # rule/subject/since: told once
+    Column("id", String(40), primary_key=True),
     Column("rule", String(64), nullable=False),
     Column("subject", String(160), nullable=False),
+    Column("since", UTC, nullable=False),  # of the row of `waiting` that it is about
     Column("code", String(64), nullable=False),
     Column("detail", Text, nullable=False, default=""),
-    Column("state", String(16), nullable=False),  # pending, told, failed
-    Column("reason", Text, nullable=False, default=""),
-    Column("tries", Integer, nullable=False, default=0),
-    Column("next_at", UTC, nullable=False),
+    Column("owner", String(64), nullable=False, default=""),
+    Column("state", String(16), nullable=False),
+    Column("reason", Text, nullable=False, default=""),  # why it could not be told
+    Column("notices", Integer, nullable=False, default=0),  # how often it was told
+    Column("tries", Integer, nullable=False, default=0),  # since it was told last
+    Column("next_at", UTC),  # the next try or repetition
     Column("at", UTC, nullable=False),
-    Index("alarm_work", "state", "next_at"),
+    UniqueConstraint("subject", "rule", "since"),
+    Index("alarm_work", "state", "rule", "next_at"),
 )

@@ -16,6 +16,7 @@ from hub.journal.changes import Outcome
 from hub.journal.journal import Journal
 from hub.journal.schema import upgrade
 from hub.journal.spool import INLINE
+from hub.journal.statements import Plan
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -186,13 +187,12 @@ def test_a_change_that_is_no_change_of_state_is_no_event(journal: Journal) -> No
     assert journal.rows(select(t.event)) == []
 
 
-def test_fifty_like_changes_are_one_statement(journal: Journal) -> None:
-    from sqlalchemy import event
-
+def test_fifty_like_changes_are_one_statement(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = [f"D{at}" for at in range(50)]
     planted(journal, *ids)
     said: list[str] = []
-    event.listen(journal.engine, "before_cursor_execute", lambda *call: said.append(call[2]))
+    execute = Plan.execute
+    monkeypatch.setattr(Plan, "execute", lambda plan, *how: said.append(plan.sql) or execute(plan, *how))
     outcomes = [Outcome() for _ in ids]
     for id, outcome in zip(ids, outcomes, strict=True):
         outcome.move("delivery", id, ("pending",), state="sending", tries=1)

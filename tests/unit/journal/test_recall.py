@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import event
 
 from hub.errors import JournalError
 from hub.journal import tables as t
@@ -15,6 +15,7 @@ from hub.journal.changes import Outcome
 from hub.journal.journal import Journal
 from hub.journal.recall import CHUNK, Recall
 from hub.journal.schema import upgrade
+from hub.journal.statements import Plan, Row
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 QUOTED = ("party", "name", "value")
@@ -36,15 +37,16 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 @pytest.fixture
-def asked(journal: Journal) -> list[str]:
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every query that the journal is asked."""
     said: list[str] = []
+    ask = Plan.ask
 
-    @event.listens_for(journal.engine, "before_cursor_execute")
-    def _note(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
-        if statement.startswith("SELECT"):
-            said.append(statement)
+    def noted(plan: Plan, connection: Any, parameters: Row) -> list[dict[str, Any]]:
+        said.append(plan.sql)
+        return ask(plan, connection, parameters)
 
+    monkeypatch.setattr(Plan, "ask", noted)
     return said
 
 

@@ -8,11 +8,13 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+COUNT = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
 
 def upgrade() -> None:
     op.create_table(
         "case_event",
-        sa.Column("seq", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("seq", COUNT, autoincrement=True, nullable=False),
         sa.Column("case", sa.String(length=160), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("what", sa.String(length=16), nullable=False),
@@ -52,12 +54,12 @@ def upgrade() -> None:
     op.create_table(
         "counter",
         sa.Column("name", sa.String(length=64), nullable=False),
-        sa.Column("value", sa.Integer(), nullable=False),
+        sa.Column("value", COUNT, nullable=False),
         sa.PrimaryKeyConstraint("name"),
     )
     op.create_table(
         "delivery",
-        sa.Column("seq", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("seq", COUNT, autoincrement=True, nullable=False),
         sa.Column("id", sa.String(length=120), nullable=False),
         sa.Column("message", sa.String(length=48), nullable=False),
         sa.Column("party", sa.String(length=64), nullable=False),
@@ -106,7 +108,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "event",
-        sa.Column("seq", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("seq", COUNT, autoincrement=True, nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("subject", sa.String(length=160), nullable=False),
         sa.Column("what", sa.String(length=64), nullable=False),
@@ -124,7 +126,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=255), nullable=False),
         sa.Column("key", sa.String(length=512), nullable=False),
         sa.Column("sha256", sa.String(length=64), nullable=False),
-        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("size", COUNT, nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
@@ -172,7 +174,7 @@ def upgrade() -> None:
     op.create_table(
         "payload",
         sa.Column("sha256", sa.String(length=64), nullable=False),
-        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("size", COUNT, nullable=False),
         sa.Column("data", sa.LargeBinary(), nullable=True),
         sa.PrimaryKeyConstraint("sha256"),
     )
