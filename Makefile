@@ -24,6 +24,7 @@ bench: $(VENV)/.installed ## how fast it is here: reading, mapping, the whole jo
 	$(BIN)/python tests/benchmarks/bench_edifact.py
 	$(BIN)/python tests/benchmarks/bench_mapping.py
 	$(BIN)/python tests/benchmarks/bench_journey.py
+	$(BIN)/python tests/benchmarks/bench_scrape.py
 
 prove: $(VENV)/.installed ## kill every role at every step, many times, and have an independent checker look
 	$(BIN)/eport prove crash --kills 300

@@ -18,10 +18,10 @@ from lxml import etree
 from hub import delivery, routing
 from hub.desk import Desk
 from hub.documents import IN_FORCE
-from hub.errors import JournalError
+from hub.errors import Gone, JournalError
 from hub.finding import Finding, rejects
 from hub.journal import tables as t
-from hub.journal.changes import Outcome
+from hub.journal.changes import MINE, Outcome
 from hub.journal.recall import Recall
 from hub.message import MessageState
 from hub.opening import reread
@@ -155,8 +155,8 @@ def advance_one(desk: Desk, id: str) -> Outcome:
         elif row["state"] == "closed" and values.get("state") != "open":
             stages = {had: stages[had] for had in stages if not rule.stages[had].closes}
             values |= {"state": "open", "outcome": "", "closed_at": None, "opened_at": desk.now, "overdue": False}
-    due = deadline(rule, values.get("opened_at", row["opened_at"]), stages)
-    outcome.move("port_case", id, (), stages=stages, due_at=due, **values)
+    due = deadline(rule, values["opened_at"] if "opened_at" in values else row["opened_at"], stages)
+    outcome.move("port_case", id, (), {"holder": MINE}, stages=stages, due_at=due, **values)
     if len(stages) > len(row["stages"]):
         outcome.rest(id)  # if a stage is late still, the clock finds it again
     return outcome
@@ -208,10 +208,14 @@ def _nodes(desk: Desk, messages: dict[str, str]) -> dict[str, Any]:
 def _make(desk: Desk, outcome: Outcome, case: Any, kind: str, id: str, messages: dict[str, str]) -> None:
     """The case makes a document from its messages; it is routed like any other."""
     site, now = desk.site, desk.now
-    nodes = _nodes(desk, messages)
     usage = site.kinds[kind]
-    found = site.mapping_into(kind, set(nodes))
-    node, findings = None, [Finding("routing.no_mapping", found=", ".join(nodes), expected=kind)]
+    node: Any = None
+    try:
+        nodes = _nodes(desk, messages)
+        found = site.mapping_into(kind, set(nodes))
+        findings = [Finding("routing.no_mapping", found=", ".join(nodes), expected=kind)]
+    except Gone as gone:
+        found, findings = None, [gone.finding()]
     if found is not None:
         sources = {alias: nodes[name] for alias, name in found[1].sources.items()}
         node, findings = found[1].apply(sources, site.context(now, case=case["id"]))
@@ -223,6 +227,7 @@ def _make(desk: Desk, outcome: Outcome, case: Any, kind: str, id: str, messages:
     keys = {} if bad else {name: usage.value(node, path) for name, path in usage.rule.keys.items()}
     older, unmade = _older(desk.recall, case["id"], kind)
     why = "; ".join(f"{f.code} {f.found} {f.expected}" for f in findings)[:500]
+    payload = outcome.keep(data)
     outcome.add(
         "message",
         id=id,
@@ -230,13 +235,14 @@ def _make(desk: Desk, outcome: Outcome, case: Any, kind: str, id: str, messages:
         keys=keys,
         document=case["id"],
         function="amendment" if older else "original",
-        payload=outcome.keep(data),
+        payload=payload,
         state=MessageState.HELD if bad else MessageState.ROUTED,
         reason=why,
         supersedes=older,
         **_of_case(case, now),
     )
-    outcome.event(id, "held" if bad else "made", kind=kind, case=case["id"])
+    bound = {"sha256": payload, "mapping": found[1].sha256 if found else ""}
+    outcome.event(id, "held" if bad else "made", kind=kind, case=case["id"], **bound)
     if bad:
         outcome.wait("message", id, "case.not_made", desk.look_by, why)
         return
@@ -274,7 +280,7 @@ def _older(recall: Recall, case: str, kind: str) -> tuple[str, list[str]]:
 
 def _send(desk: Desk, outcome: Outcome, case: Any, send: Any, id: str, record: Any, standing: Standing) -> None:
     """A finished stage tells somebody, usually the sender."""
-    data = etree.tostring(record, encoding="UTF-8", xml_declaration=True)
+    payload = outcome.keep(etree.tostring(record, encoding="UTF-8", xml_declaration=True))
     party = case["sender"] if send.to == "sender" else send.to
     outcome.add(
         "message",
@@ -283,10 +289,11 @@ def _send(desk: Desk, outcome: Outcome, case: Any, send: Any, id: str, record: A
         keys={},
         document="",
         function="original",
-        payload=outcome.keep(data),
+        payload=payload,
         state=MessageState.ROUTED,
         **_of_case(case, desk.now),
     )
+    outcome.event(f"{id}S", "made", kind="case-record", case=case["id"], sha256=payload)
     name, nodes = _first_name(desk.recall, standing), {"case-record": record}
     source = delivery.Source(f"{id}S", nodes, {}, case["sender"], (), case["id"] + "/reply", name)
     delivery.prepare(desk, outcome, source, Leg(party, send.kind, None))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hub.finding import Finding
+from hub.plain import plain
 
 LANGUAGES = ("en", "zh")
 
@@ -39,8 +40,15 @@ def text(key: str, lang: str, **args: object) -> str:
 def describe(finding: Finding, lang: str) -> tuple[str, str]:
     """(what is wrong, what to do) for one finding."""
     entry = catalogue()["finding"][finding.code]
-    holes = _Holes({**finding.args, "found": finding.found, "expected": finding.expected})
+    said = {**finding.args, "found": finding.found, "expected": finding.expected}
+    holes = _Holes({name: plain(value) for name, value in said.items()})
     return entry[lang].format_map(holes), entry[f"remedy_{lang}"].format_map(holes)
+
+
+def check(name: str, lang: str) -> tuple[str, str]:
+    """(title, what to do when it is not ok) of one check of `eport doctor`."""
+    entry = catalogue()["check"][name]
+    return entry[lang], entry[f"remedy_{lang}"]
 
 
 def contrl_code(finding: Finding) -> str | None:
@@ -59,7 +67,7 @@ def where(finding: Finding) -> str:
     """The place in one short line that a person can follow, the same in both languages."""
     place = finding.place
     if place.file and place.line is not None:
-        return f"{place.file}:{place.line}:{place.column or 1}"
+        return plain(f"{place.file}:{place.line}:{place.column or 1}")
     parts = [place.path] if place.path else []
     if place.message:
         parts.append(f"UNH {place.message}")
@@ -69,7 +77,7 @@ def where(finding: Finding) -> str:
         parts.append(f"{place.element}.{place.component}" if place.component else str(place.element))
     if place.offset is not None:
         parts.append(f"@{place.offset}")
-    return " ".join(parts)
+    return plain(" ".join(parts))
 
 
 def page() -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import exists, select
@@ -13,7 +14,7 @@ from hub.journal import tables as t
 from hub.journal.changes import Outcome
 from hub.journal.journal import Journal
 from hub.journal.recall import Recall
-from hub.message import DeliveryState
+from hub.message import DeliveryState, EndpointState
 from hub.site.site import Site
 
 BATCH = 500
@@ -32,6 +33,7 @@ def tick(site: Site, journal: Journal, now: datetime) -> int:
         *(_given_up(site, row, now) for row in _too_old(journal, now)),
         *(_case(site, journal, row, now) for row in _late_cases(journal, now)),
         *(_unattended(row) for row in _late_owners(journal, now)),
+        *_waits_too_long(site, journal, now),
     ]
     try:
         journal.commit(late, now)
@@ -73,6 +75,24 @@ def _given_up(site: Site, row: Any, now: datetime) -> Outcome:
     outcome.move("delivery", row["id"], (row["state"],), state=DeliveryState.HELD, reason=f"{code} {row['reason']}")
     outcome.wait("delivery", row["id"], code, now + site.routes.attention, row["reason"])
     return outcome
+
+
+def _waits_too_long(site: Site, journal: Journal, now: datetime) -> Iterator[Outcome]:
+    """What is to be tried later than any wait is long: the time of day was set back since. It is tried now."""
+    rules = site.routes.endpoints
+    longest = {name: max(rule.retry.first, rule.retry.longest) for name, rule in rules.items()}
+    least = now + min(longest.values(), default=timedelta())
+    d, e = t.delivery, t.endpoint
+    waits = d.c.state.in_((DeliveryState.PENDING, DeliveryState.FAILED))
+    for table, name, rows in (
+        ("delivery", "endpoint", journal.rows(select(d).where(waits, d.c.next_at > least).limit(BATCH))),
+        ("endpoint", "id", journal.rows(select(e).where(e.c.state == EndpointState.BROKEN, e.c.next_at > least))),
+    ):
+        for row in rows:
+            if row[name] in longest and row["next_at"] > now + longest[row[name]]:
+                outcome = Outcome()
+                outcome.move(table, row["id"], (row["state"],), next_at=now)
+                yield outcome
 
 
 def _late_cases(journal: Journal, now: datetime) -> Any:

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,18 @@ class Ground:
         if kind == "file":
             return (self.site / rest).read_text("utf-8").strip()
         raise ValueError("a secret is written as env:NAME or file:PATH, never in the clear")
+
+    def lacks(self, reference: str) -> str:
+        """Why the secret cannot be had now, or ""."""
+        try:
+            self.secret(reference)
+        except OSError as fault:
+            return fault.strerror or type(fault).__name__
+        except UnicodeDecodeError:
+            return "not UTF-8"
+        except ValueError as fault:
+            return str(fault)
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +85,14 @@ class Inlet(Protocol):
         """Take it away at the source (delete, archive, ack). Called only after the journal's commit; repeatable."""
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Leaving(Protocol):
+    """An Inlet that knows of things at its source which it will not offer, and which somebody should look at."""
+
+    def left(self) -> str:
+        """What they are and why, as of the last `collect`; "" for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +154,12 @@ class Door(Protocol):
     """A server that lets parties in. Listening when constructed; `address` is what it really listens on."""
 
     address: tuple[str, int]
+
+    def refuse(self, why: str) -> None:
+        """Take nothing in as long as `why` is not empty, and say so; what is under way may end, all else goes on."""
+
+    def keyless(self) -> Mapping[str, str]:
+        """Endpoints whose party cannot come in because its key or token cannot be had, and why. Looks for it again."""
 
     def close(self) -> None:
         """Stop listening, end the sessions, join the threads. Complete uploads are kept."""

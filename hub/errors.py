@@ -4,7 +4,8 @@ EportError
 ├── DeclarationError     routes.yaml, system.yaml, a mapping or a schema cannot be used; carries findings
 ├── IdentityError        a key or certificate is missing, expired, revoked or not the registered one
 ├── JournalError         the journal refuses or cannot keep its promise
-│   └── Stale            what the step read has changed meanwhile; read again and repeat
+│   ├── Stale            what the step read has changed meanwhile; read again and repeat
+│   └── Gone             the bytes were kept for as long as was agreed
 ├── Impossible           a person asks for what cannot be done in the state that a thing is in
 └── AdapterError         a transport failed; the subclass says what is known of the outcome
     ├── Unreachable      surely not done: try again later
@@ -13,6 +14,8 @@ EportError
 """
 
 from __future__ import annotations
+
+from datetime import datetime
 
 from hub.finding import Finding
 
@@ -39,6 +42,18 @@ class JournalError(EportError):
 
 class Stale(JournalError):
     """What the step read has changed meanwhile. Nothing was written; read again and repeat."""
+
+
+class Gone(JournalError):
+    """The bytes of a payload were kept for as long as was agreed; its row and its hash are there. `until`: how long."""
+
+    def __init__(self, sha256: str, until: datetime) -> None:
+        super().__init__(f"payload {sha256} was kept until {until:%Y-%m-%d}")
+        self.sha256, self.until = sha256, until
+
+    def finding(self) -> Finding:
+        """The same as a fact about whatever needs the bytes."""
+        return Finding("journal.removed", found=f"{self.until:%Y-%m-%d}", expected=self.sha256)
 
 
 class Impossible(EportError):

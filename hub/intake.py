@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from hub.contract import Arrival, Inlet
 from hub.errors import Unreachable
+from hub.journal.changes import Outcome
 from hub.journal.journal import Journal
 from hub.journal.spool import Stored, TooLarge
 from hub.message import Interchange, new_id
@@ -13,11 +15,30 @@ from hub.message import Interchange, new_id
 BATCH = 50
 
 
-def accept(inlet: Inlet, journal: Journal, endpoint: str, party: str, limit: int, now: datetime) -> int:
-    """One round: collect, store, commit once for all, settle. How many new interchanges.
+@dataclass(slots=True)
+class Pace:
+    """How fast one party may send: a bucket of `most` interchanges that fills up in `span`. It is in the memory of one
+    process: after a restart, or at a second gate, it is full."""
+
+    most: int
+    span: timedelta
+    left: float
+    at: datetime
+
+    def allows(self, now: datetime) -> int:
+        """How many may be taken in now."""
+        filled = self.most * max(now - self.at, timedelta(0)) / self.span
+        self.left, self.at = min(float(self.most), self.left + filled), now
+        return int(self.left)
+
+
+def accept(
+    inlet: Inlet, journal: Journal, endpoint: str, party: str, limit: int, now: datetime, most: int = BATCH
+) -> int:
+    """One round: collect at most `most`, store, commit once for all, settle. How many new interchanges.
 
     Called again after a crash anywhere inside it, it takes nothing twice: an arrival keeps its key."""
-    arrivals = inlet.collect(BATCH)
+    arrivals = inlet.collect(most)
     taken = [(arrival, store(inlet, journal, arrival, limit)) for arrival in arrivals]
     ready = [(arrival, stored) for arrival, stored in taken if stored is not None]
     if not ready:
@@ -34,6 +55,16 @@ def accept(inlet: Inlet, journal: Journal, endpoint: str, party: str, limit: int
     for arrival, _ in ready:
         inlet.settle(arrival)
     return len(fresh)
+
+
+def tell_left(journal: Journal, endpoint: str, left: str, due_at: datetime, now: datetime) -> None:
+    """What an inlet leaves at its source is on the list of what waits, as source/ENDPOINT, as long as it lies there."""
+    outcome = Outcome()
+    if left:
+        outcome.wait("source", f"source/{endpoint}", "source.left", due_at, left)
+    else:
+        outcome.rest(f"source/{endpoint}")
+    journal.commit([outcome], now)
 
 
 def text(name: str) -> str:

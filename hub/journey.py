@@ -32,7 +32,7 @@ from hub.documents import Standing
 from hub.errors import JournalError, Stale
 from hub.finding import Finding
 from hub.journal import tables as t
-from hub.journal.changes import Outcome
+from hub.journal.changes import MINE, Outcome
 from hub.journal.journal import Journal
 from hub.journal.numbers import Numbers
 from hub.journal.recall import Recall
@@ -47,16 +47,17 @@ POISON = 3
 """A worker that broke this often on the same interchange is not given it again."""
 
 
-def work(site: Site, journal: Journal, numbers: Numbers, now: datetime) -> int:
-    """One round of a worker: open what was received, take up what was released, advance ripe cases. How much."""
+def work(site: Site, journal: Journal, numbers: Numbers, now: datetime, most: int = BATCH) -> int:
+    """One round of a worker, of at most so many each: open what was received, take up what was released, advance ripe
+    cases. How much."""
 
     def desk() -> Desk:
         return Desk(site, Recall(journal), numbers, now)
 
-    interchanges = journal.claim_interchanges(BATCH)
+    interchanges = journal.claim_interchanges(most)
     _commit(journal, desk, interchanges, open_all)
     released = _released(journal, desk)
-    ripe = journal.claim_cases(BATCH)
+    ripe = journal.claim_cases(most)
     _commit(journal, desk, ripe, advance_all)
     return len(interchanges) + released + len(ripe)
 
@@ -184,7 +185,8 @@ def _close(
 ) -> None:
     reason, was = f"{code} {about}".strip(), (InterchangeState.RECEIVED,)
     original = about if state in (InterchangeState.DUPLICATE, InterchangeState.CONFLICT) else ""
-    outcome.move("interchange", ix.id, was, state=state, reason=reason, original=original, holder=None)
+    mine = {"holder": MINE}
+    outcome.move("interchange", ix.id, was, mine, state=state, reason=reason, original=original, holder=None)
     if state in (InterchangeState.CONFLICT, InterchangeState.QUARANTINED):
         outcome.wait("interchange", ix.id, code, desk.look_by, about)
 
@@ -219,6 +221,8 @@ def _enter(desk: Desk, outcome: Outcome, ix: Interchange, index: int, message: O
     id = f"{ix.id}.{index}"
     standing, legs = _judge(desk, outcome, ix.party, id, message, test)
     usage = message.usage
+    payload = outcome.keep(message.data)
+    canonical = outcome.keep(message.canonical_data) if message.canonical_data else ""
     outcome.add(
         "message",
         id=id,
@@ -230,16 +234,19 @@ def _enter(desk: Desk, outcome: Outcome, ix: Interchange, index: int, message: O
         keys=dict(message.keys),
         document=message.document,
         function=message.function,
-        payload=outcome.keep(message.data),
+        payload=payload,
         frame=message.frame,
         charset=message.charset,
         canonical_kind=usage.rule.becomes if usage else "",
-        canonical=outcome.keep(message.canonical_data) if message.canonical_data else "",
+        canonical=canonical,
         test=test,
         at=desk.now,
         **_columns(desk, ix.party, message, standing),
     )
-    outcome.event(id, standing.state, kind=usage.name if usage else "", why=standing.reason)
+    kind = usage.name if usage else ""
+    mapping = desk.site.mappings.get((kind, usage.rule.becomes)) if usage and canonical else None
+    bound = {"sha256": payload, "canonical": canonical, "mapping": mapping.sha256 if mapping else ""}
+    outcome.event(id, standing.state, kind=kind, why=standing.reason, **bound)
     _follow(desk, outcome, ix, id, message, standing, legs)
     return standing
 
@@ -294,7 +301,7 @@ def advance_all(desk: Desk, batch: Sequence[tuple[str, int]]) -> list[Outcome]:
 def advance(desk: Desk, id: str, tries: int) -> Outcome:
     if tries > POISON:
         outcome = Outcome()
-        outcome.move("port_case", id, (), holder=None, tries=0)
+        outcome.move("port_case", id, (), {"holder": MINE}, holder=None, tries=0)
         outcome.wait("case", id, "opening.poison", desk.look_by, str(POISON))
         return outcome
     return cases.advance_one(desk, id)

@@ -64,6 +64,13 @@ class EndpointState(StrEnum):
     HELD = "held"  # not who it should be, or stopped by a person; nothing goes until it is released
 
 
+class AlarmState(StrEnum):
+    PENDING = "pending"  # to be told at `next_at`
+    TOLD = "told"  # and again at `next_at`, where its rule repeats
+    RESTING = "resting"  # its cause has gone; that is to be told at `next_at`
+    RESTED = "rested"  # over
+
+
 LEVELS = ("transport", "syntax", "application", "business", "closing")
 """Receipt levels from the lowest to the highest."""
 
@@ -92,6 +99,16 @@ def new_id(now: datetime) -> str:
 def legal(name: str) -> str:
     """What an answer to the file `name` may begin with: letters, digits, dot, dash, underscore; at most 60 of them."""
     return re.sub(r"^[^A-Za-z0-9]", "f", re.sub(r"[^A-Za-z0-9_.-]", "_", name)[:60])
+
+
+LONGEST_REFERENCE = 512
+"""Characters of the longest name, id or reference that the journal keeps."""
+
+
+def askable(reference: str) -> bool:
+    """True when something in the journal could be called so: no database is asked for more than it can hold."""
+    lone = any("\ud800" <= char <= "\udfff" for char in reference)
+    return bool(reference.strip()) and len(reference) <= LONGEST_REFERENCE and "\0" not in reference and not lone
 
 
 @dataclass(frozen=True, slots=True)

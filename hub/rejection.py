@@ -8,6 +8,7 @@ from typing import Any
 
 from hub.catalogue import LANGUAGES, contrl_code, describe, text, where
 from hub.finding import Finding
+from hub.plain import plain
 
 CONTEXT = 60
 
@@ -20,7 +21,7 @@ def explain(name: str, data: bytes, findings: Sequence[Finding]) -> tuple[bytes,
 
 def explain_in(lang: str, name: str, data: bytes, findings: Sequence[Finding]) -> str:
     """Every finding with its place in the file, in one language."""
-    lines = [text("rejection.title", lang, name=name, count=len(findings)), ""]
+    lines = [text("rejection.title", lang, name=plain(name), count=len(findings)), ""]
     for number, finding in enumerate(findings, 1):
         what, remedy = describe(finding, lang)
         lines.append(f"{number}. [{finding.code}] {what}")
@@ -40,13 +41,18 @@ def excerpt(data: bytes, finding: Finding) -> list[str]:
     start = max(data.rfind(b"'", first, offset), data.rfind(b"\n", first, offset), first - 1) + 1
     end = data.find(b"'", offset, last)
     end = end + 1 if end >= 0 else min(len(data), last)
-    piece = data[start:end].decode("utf-8", "backslashreplace").replace("\n", " ").replace("\r", " ")
-    lead = len(data[start:offset].decode("utf-8", "backslashreplace"))
-    return [piece, " " * lead + "^"]
+    return [_line(data[start:end]), " " * len(_line(data[start:offset])) + "^"]
+
+
+def _line(data: bytes) -> str:
+    """A piece of the file in one line."""
+    return plain(data.decode("utf-8", "backslashreplace").replace("\n", " ").replace("\r", " "))
 
 
 def machine(name: str, findings: Sequence[Finding]) -> bytes:
-    return json.dumps({"file": name, "findings": as_rows(findings)}, ensure_ascii=False, indent=1).encode()
+    """The same for a program; what a terminal could obey is escaped in it."""
+    rows = json.dumps({"file": name, "findings": as_rows(findings)}, ensure_ascii=False, indent=1)
+    return plain(rows, keep="\n").encode()
 
 
 def as_rows(findings: Sequence[Finding]) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hub import rejection
+from hub.catalogue import LANGUAGES, text
 from hub.desk import Desk
 from hub.edifact import contrl
 from hub.finding import Finding, rejects
@@ -37,9 +38,9 @@ def reply(
             _file(desk, outcome, ix, "contrl", "contrl", f"{legal(ix.name)}.{ix.id}.CONTRL.edi", sha, "inbound")
     wrong += told
     if rejects(wrong):
-        text, machine = rejection.explain(ix.name, data, wrong)
+        words, machine = rejection.explain(ix.name, data, wrong)
         _file(desk, outcome, ix, "original", "", f"{ix.id}.{legal(ix.name)}", outcome.keep(data), "error")
-        _file(desk, outcome, ix, "reasons", "", f"{ix.id}.{legal(ix.name)}.error.txt", outcome.keep(text), "error")
+        _file(desk, outcome, ix, "reasons", "", f"{ix.id}.{legal(ix.name)}.error.txt", outcome.keep(words), "error")
         _file(desk, outcome, ix, "findings", "", f"{ix.id}.{legal(ix.name)}.error.json", outcome.keep(machine), "error")
 
 
@@ -55,9 +56,11 @@ def _file(
 ) -> None:
     """One file to the sender's own endpoint; nothing is awaited for it."""
     endpoint = desk.site.parties[ix.party].at
+    id = f"{ix.id}-{ix.party}-{what}"
+    outcome.event(id, DeliveryState.PENDING, kind=kind or what, to=ix.party, name=name, sha256=payload)
     outcome.add(
         "delivery",
-        id=f"{ix.id}-{ix.party}-{what}",
+        id=id,
         message=ix.id,
         party=ix.party,
         endpoint=endpoint,
@@ -75,7 +78,8 @@ def _file(
 
 
 def again(desk: Desk, outcome: Outcome, ix: Interchange, known: Sequence[str]) -> None:
-    """Send once more, byte for byte, what the sender was told about these interchanges and messages."""
+    """Send once more, byte for byte, what the sender was told about these interchanges and messages; where those bytes
+    were kept long enough, a note that it was known before."""
     recall = desk.recall
     mine = list(known)
     for id in known:
@@ -85,6 +89,14 @@ def again(desk: Desk, outcome: Outcome, ix: Interchange, known: Sequence[str]) -
             mine += [row["id"] for row in of_case if not row["interchange"]]
     deliveries = [row for id in dict.fromkeys(mine) for row in recall.rows(t.delivery, ("message",), id)]
     told = [row for row in deliveries if row["party"] == ix.party and row["folder"] == "inbound"]
+    gone = recall.removed(row["payload"] for row in told) if told else {}
+    if gone:
+        note = {"name": ix.name, "first": known[0], "until": f"{min(gone.values()):%Y-%m-%d}"}
+        said = "\n".join(text("replies.gone", lang, **note) for lang in LANGUAGES) + "\n"
+        name = f"{legal(ix.name)}.{ix.id}.duplicate.txt"
+        _file(desk, outcome, ix, "known", "", name, outcome.keep(said.encode()), "inbound")
+        return
+    outcome.use(*(row["payload"] for row in told))
     for count, row in enumerate(sorted(told, key=lambda row: int(row["seq"])), 1):
         extension = row["name"].rsplit(".", 1)[-1]
         name = f"{legal(ix.name)}.{ix.id}.{row['kind']}-again{count}.{extension}"

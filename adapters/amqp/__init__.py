@@ -38,8 +38,8 @@ same key: the sender's `message_id` with the hash of the bytes. Senders have to 
 bytes with the same properties are one arrival. `Eport-Name` is echoed in answers. The signature of a message is inside
 it (XMLDSig). What is too large is offered with its first bytes, so that its sender is told, and then rejected: a queue
 with a dead-letter queue keeps it there whole, another drops it. What was handed out `delivery_limit` times in vain goes
-the same way. How many wait there is logged with every connection (`declare: true`); a dead-letter queue is read like
-any other, by the `get` of an endpoint that declares nothing.
+the same way. With `declare: true` it is logged, and stands in `eport held`, how many wait there and in the dead-letter
+queue of `put`; such a queue is read like any other, by the `get` of an endpoint that declares nothing.
 
 Make queues before they are needed: RabbitMQ 3.10 notes only every three minutes which quorum queues it has, and a node
 that loses power earlier loses a new one with all its messages, confirmed ones too (measured with 3.10.8).
@@ -52,12 +52,12 @@ from __future__ import annotations
 
 from adapters.amqp.consumer import AmqpInlet
 from adapters.amqp.link import parameters
-from adapters.amqp.options import Options
+from adapters.amqp.options import Options, queues
 from adapters.amqp.publisher import AmqpOutlet
 from hub.contract import Ground
 from hub.errors import DeclarationError
 
-__all__ = ["Options", "inlet", "outlet", "parameters"]
+__all__ = ["Options", "inlet", "outlet", "parameters", "queues"]
 
 
 def inlet(name: str, options: Options, ground: Ground) -> AmqpInlet:

@@ -23,6 +23,8 @@ CHUNK = 256 * 1024
 LOOK = 0.25
 #: Seconds of rest after a connection that failed.
 REST = 1.0
+#: Seconds between two looks at the dead-letter queues.
+LOOK_AT_DEAD = 10.0
 
 LOG = logging.getLogger("eport.amqp")
 
@@ -47,13 +49,16 @@ class AmqpInlet:
         self._held: dict[str, _Held] = {}
         self._rest_until = 0.0
         self._why: AdapterError | None = None
+        self._declared = _declared(get, options)
+        self._dead: dict[str, int] = {}
+        self._dead_at = 0.0
 
     def _prepare(self, channel: Any) -> list[Step]:
         self._held.clear()
+        self._dead_at = time.monotonic()
         channel.add_on_cancel_callback(self._on_cancel)
-        declared = queues(self._queue, self._options) if self._options.declare else []
         return [
-            *(declaring(channel, name, arguments, self._on_declared) for name, arguments in declared),
+            *(declaring(channel, name, arguments, self._on_declared) for name, arguments in self._declared.items()),
             lambda done: channel.basic_qos(prefetch_count=self._options.prefetch, callback=done),
             lambda done: channel.basic_consume(self._queue, self._on_message, callback=done),
         ]
@@ -66,6 +71,7 @@ class AmqpInlet:
         try:
             if not self._link.open(LOOK):
                 raise Unreachable(f"{self._link.where}: still connecting")
+            self._count_dead()
             self._link.drain(lambda: len(self._held) >= limit, LOOK)
             if self._link.fault is not None:
                 raise self._link.fault
@@ -98,6 +104,10 @@ class AmqpInlet:
                 self._link.channel.basic_ack(tag)
         self._link.wait(lambda: False, 0)
 
+    def left(self) -> str:
+        """How many messages wait in the dead-letter queues of what is declared, both ways; a little old."""
+        return ", ".join(f"{count} in the queue {name}" for name, count in sorted(self._dead.items()) if count)
+
     def close(self) -> None:
         """End the connection; what was not settled goes back to its queue."""
         self._link.close()
@@ -111,10 +121,27 @@ class AmqpInlet:
     def _on_cancel(self, _: Any) -> None:
         self._link.fail(Unreachable(f"{self._link.where}: the queue {self._queue} was deleted"))
 
+    def _count_dead(self) -> None:
+        """Ask now and then; the answers come with a later look. Declaring what is there changes nothing."""
+        if time.monotonic() - self._dead_at < LOOK_AT_DEAD:
+            return
+        self._dead_at = time.monotonic()
+        for name in self._dead:
+            declaring(self._link.channel, name, self._declared[name], self._on_declared)(lambda: None)
+
     def _on_declared(self, frame: Any) -> None:
-        waiting = frame.method.message_count
-        if frame.method.queue != self._queue and waiting:
-            LOG.warning("%s messages of the queue %s wait in %s", waiting, self._queue, frame.method.queue)
+        name, count = frame.method.queue, frame.method.message_count
+        if "x-dead-letter-routing-key" in self._declared[name]:
+            return
+        if count > self._dead.get(name, 0):
+            LOG.warning("%s messages wait in the dead-letter queue %s", count, name)
+        self._dead[name] = count
+
+
+def _declared(get: str, options: Options) -> dict[str, dict[str, Any]]:
+    """Name and arguments of every queue that the hub makes itself, of both ways."""
+    ways = [get] if options.exchange or not options.put else [get, options.put]
+    return dict(one for way in ways for one in queues(way, options)) if options.declare else {}
 
 
 def key(properties: Any, body: bytes) -> str:

@@ -41,11 +41,11 @@ is inside it (XMLDSig): the door takes no detached one. The door speaks plain HT
 
     options  what an endpoint may declare     mailbox  what was submitted, on the disk
     client   posting, and what is known then  server   the door; wire: refusing before the body is read
+    dialing  addresses that no URL leads to
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,15 +82,17 @@ def outlet(name: str, options: Options, ground: Ground) -> HttpOutlet:
 
 
 def door(listen: tuple[str, int], endpoints: Sequence[DoorEndpoint], ground: Ground) -> HttpDoor:
-    """Listen on (host, port); port 0 takes a free one. Raises Unreachable when the port cannot be had."""
+    """Listen on (host, port); port 0 takes a free one. Raises Unreachable when the port cannot be had.
+
+    Where a token cannot be had that endpoint alone stays closed, see `keyless` of the door."""
     # Here, because only the door needs waitress.
     from adapters.http.server import HttpDoor
 
-    return HttpDoor(listen, dict(_desks(endpoints, ground)))
+    return HttpDoor(listen, dict(_desks(endpoints, ground)), ground)
 
 
 def _desks(endpoints: Sequence[DoorEndpoint], ground: Ground) -> Iterator[tuple[str, Desk]]:
-    """The endpoints at which somebody may submit. DeclarationError for a token that cannot be had."""
+    """The endpoints at which somebody may submit."""
     from adapters.http.server import Desk
 
     for endpoint in endpoints:
@@ -99,11 +101,5 @@ def _desks(endpoints: Sequence[DoorEndpoint], ground: Ground) -> Iterator[tuple[
             raise DeclarationError(f"endpoint {endpoint.name} has no http options")
         if options.submit_token is None:
             continue
-        try:
-            token = ground.secret(options.submit_token)
-        except (ValueError, OSError) as error:
-            raise DeclarationError(f"endpoint {endpoint.name}: submit_token: {error}") from error
-        if not token:
-            raise DeclarationError(f"endpoint {endpoint.name}: submit_token is empty")
         mailbox = Mailbox(_folder(endpoint.name, ground))
-        yield endpoint.name, Desk(mailbox, hashlib.sha256(token.encode()).digest(), options.max_size)
+        yield endpoint.name, Desk(mailbox, options.submit_token, options.max_size)

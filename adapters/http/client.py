@@ -93,13 +93,15 @@ class HttpOutlet:
     def _opened(self) -> httpx2.Client:
         import httpx2
 
+        from adapters.http.dialing import transport
+
         if self._client is None:
             # No proxies and no .netrc from the environment: where a message goes is declared, not inherited.
             verify: ssl.SSLContext | bool = True
             if self._options.ca is not None:
                 verify = ssl.create_default_context(cafile=self._ground.site / self._options.ca)
             self._client = httpx2.Client(
-                timeout=self._options.timeout, follow_redirects=False, trust_env=False, verify=verify
+                timeout=self._options.timeout, follow_redirects=False, trust_env=False, transport=transport(verify)
             )
         return self._client
 

@@ -18,6 +18,7 @@ from waitress.server import create_server
 from adapters import names
 from adapters.http.mailbox import Empty, KeyTaken, Mailbox, TooLarge
 from adapters.http.wire import Channel, Reply, failure, too_large
+from hub.contract import Ground
 from hub.errors import Unreachable
 
 #: Seconds without a byte after which the door hangs up.
@@ -26,10 +27,10 @@ IDLE = 60
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """One endpoint at the door: where its messages go, the SHA-256 of its token, the longest body."""
+    """One endpoint at the door: where its messages go, where its token is to be had, the longest body."""
 
     mailbox: Mailbox
-    token: bytes
+    token: str
     limit: int
 
 
@@ -49,8 +50,12 @@ class HttpDoor:
 
     address: tuple[str, int]
 
-    def __init__(self, listen: tuple[str, int], desks: Mapping[str, Desk]) -> None:
+    def __init__(self, listen: tuple[str, int], desks: Mapping[str, Desk], ground: Ground) -> None:
         self._desks = desks
+        self._ground = ground
+        self._tokens: dict[str, bytes] = {}
+        self._refusal = ""
+        self.keyless()
         self._nobody = secrets.token_bytes(32)
         self._sockets: dict[int, Any] = {}
         largest = max((desk.limit for desk in desks.values()), default=0)
@@ -78,6 +83,24 @@ class HttpDoor:
         self.address = (str(servers[0].effective_host), int(servers[0].effective_port))
         self._thread = threading.Thread(target=self._server.run, name="http-door", daemon=True)
         self._thread.start()
+
+    def refuse(self, why: str) -> None:
+        """Answer 503 to whatever is submitted as long as `why` is not empty."""
+        self._refusal = why
+
+    def keyless(self) -> dict[str, str]:
+        """Endpoints at which nobody can submit, and why. A token that is there by now opens its endpoint."""
+        missing = {}
+        for name, desk in self._desks.items():
+            if name not in self._tokens:
+                try:
+                    token = self._ground.secret(desk.token)
+                except (ValueError, OSError) as error:
+                    missing[name] = f"submit_token: {error}"
+                else:
+                    self._tokens |= {name: hashlib.sha256(token.encode()).digest()} if token else {}
+                    missing |= {} if token else {name: "submit_token is empty"}
+        return missing
 
     def close(self) -> None:
         """Let running requests end (at most 5 s), then close every connection. May be called again."""
@@ -113,6 +136,8 @@ class HttpDoor:
         desk = self._admitted(endpoint, authorization)
         if desk is None:
             return failure(401, "this endpoint and token do not belong together")
+        if self._refusal and method == "POST":
+            return failure(503, self._refusal)
         if method != ("GET" if key else "POST"):
             return failure(405, "GET only" if key else "POST only")
         return Errand(desk, key)
@@ -133,7 +158,7 @@ class HttpDoor:
         desk = self._desks.get(endpoint)
         scheme, _, token = authorization.partition(" ")
         given = hashlib.sha256(token.strip().encode("latin-1", "replace")).digest()
-        fits = hmac.compare_digest(given, desk.token if desk else self._nobody)
+        fits = hmac.compare_digest(given, self._tokens.get(endpoint, self._nobody))
         return desk if fits and scheme.lower() == "bearer" else None
 
 

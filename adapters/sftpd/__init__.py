@@ -81,18 +81,20 @@ def outlet(name: str, options: Options, ground: Ground) -> BoxOutlet:
 
 
 def door(listen: tuple[str, int], endpoints: Sequence[DoorEndpoint], ground: Ground) -> SftpDoor:
-    """Listen on (host, port) for all these parties. DeclarationError: an unusable key, a user named twice."""
-    # Here, because paramiko is slow to import and only the door needs it.
-    from adapters.sftpd.server import Party, SftpDoor, host_key, key_blobs
+    """Listen on (host, port) for all these parties. DeclarationError: a user named twice.
 
-    parties: dict[str, Party] = {}
+    Where a key cannot be had that party alone stays outside, see `keyless` of the door."""
+    # Here, because paramiko is slow to import and only the door needs it.
+    from adapters.sftpd.server import Guest, SftpDoor, host_key
+
+    guests: dict[str, Guest] = {}
     for endpoint in endpoints:
         options = endpoint.options
         if not isinstance(options, Options):
             raise DeclarationError(f"{endpoint.name}: not the options of sftpd")
-        if options.user in parties:
+        if options.user in guests:
             raise DeclarationError(f"{endpoint.name}: user {options.user} is another endpoint's")
         home = _home(endpoint.name, options, ground)
         box = Box(home, options.max_size, options.quota, options.abandoned_after)
-        parties[options.user] = Party(options.user, key_blobs(options.keys, ground), box)
-    return SftpDoor(listen, parties, host_key(ground))
+        guests[options.user] = Guest(endpoint.name, tuple(options.keys), box)
+    return SftpDoor(listen, guests, ground, host_key(ground))

@@ -49,6 +49,7 @@ class Box:
         self.home = home
         self.max_size = max_size
         self.quota = quota
+        self.refusal = ""
         self._abandoned_after = abandoned_after
         self._tidied = float("-inf")
         self._lock = threading.Lock()
@@ -124,6 +125,8 @@ class Box:
         local, parts = self.local(path), self.parts(path)
         if local is None or len(parts) != 2 or parts[0] != "outbound":
             return None
+        if self.refusal:
+            raise OSError(self.refusal)
         self.tidy()
         if self.used()[1] >= WAITING:
             raise OSError("too many files wait")

@@ -7,12 +7,22 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import paramiko
+from paramiko.sftp import CMD_OPEN, CMD_OPENDIR
 
 from adapters.sftpd import disk
 from adapters.sftpd.box import DENIED, FAILURE, NO_SUCH_FILE, OK, UNSUPPORTED, Box, Upload
 from adapters.sftpd.disk import Entry
 
 CHUNK = 256 * 1024
+#: Bytes of one request, as OpenSSH allows them.
+PACKET = 256 * 1024
+#: Files and listings that one session may have open: each holds a descriptor, or a folder's whole list, of the gate.
+HANDLES = 32
+#: What a client is told beside the code: lftp shows it, OpenSSH has words of its own.
+WORDS = {
+    DENIED: "Permission denied: README.txt says what may be done where, and under which names",
+    FAILURE: "Failure: the file is too large, the box is full, or the name is taken",
+}
 
 
 def answering(step: Callable[[], int]) -> int:
@@ -97,6 +107,11 @@ class Interface(paramiko.SFTPServerInterface):
         self._box: Box = server.party.box  # type: ignore[attr-defined]
         self._ended = False
 
+    @property
+    def refusal(self) -> str:
+        """Why this party can hand nothing in now, or ""."""
+        return self._box.refusal
+
     def session_started(self) -> None:
         with suppress(OSError):
             self._box.tidy()
@@ -172,6 +187,27 @@ class Handler(paramiko.SFTPServer):
         super().__init__(channel, name, server, Interface)
         running.add(self)
 
+    def _send_status(self, request_number: int, code: int, desc: str | None = None) -> None:
+        # "Failure" alone tells a client nothing: while nothing is taken in, the text of the status says why.
+        shut = getattr(self.server, "refusal", "") if code == FAILURE else ""
+        super()._send_status(request_number, code, desc or shut or WORDS.get(code))  # type: ignore[misc]
+
+    def _read_packet(self) -> tuple[int, bytes]:
+        # Its own takes 16 MB in one packet, and copies all of it again for every 32 KiB that come.
+        head: bytes = self._read_all(4)  # type: ignore[attr-defined]
+        size = int.from_bytes(head, "big")
+        if not 0 < size <= PACKET:
+            raise paramiko.SFTPError(f"a packet of {size} bytes")
+        data: bytes = self._read_all(size)  # type: ignore[attr-defined]
+        return data[0], data[1:]
+
+    def _process(self, kind: int, request_number: int, msg: paramiko.Message) -> None:
+        opened = len(self.file_table) + len(self.folder_table)  # type: ignore[attr-defined]
+        if kind in (CMD_OPEN, CMD_OPENDIR) and opened >= HANDLES:
+            self._send_status(request_number, FAILURE, "too many files are open")  # type: ignore[attr-defined]
+            return
+        super()._process(kind, request_number, msg)  # type: ignore[misc]
+
     def _check_file(self, request_number: int, msg: paramiko.Message) -> None:
         # It offers only MD5 and SHA-1, and a range beyond the end of the file would never finish.
-        self._send_status(request_number, UNSUPPORTED)  # type: ignore[attr-defined]
+        self._send_status(request_number, UNSUPPORTED)

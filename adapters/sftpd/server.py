@@ -43,6 +43,15 @@ _KEY_TYPES = re.compile(r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(?:256|384|521))\
 
 
 @dataclass(frozen=True, slots=True)
+class Guest:
+    """Who is expected: their endpoint, the public key lines that it declares, and their box."""
+
+    endpoint: str
+    keys: tuple[str, ...]
+    box: Box
+
+
+@dataclass(frozen=True, slots=True)
 class Party:
     """Who may log in: the public key blobs (RFC 4253, 6.6) and the box they open."""
 
@@ -200,9 +209,14 @@ def farewell(session: Session) -> None:
 class SftpDoor:
     """The listening server: one thread accepts connections and ends those that are over, late or too many."""
 
-    def __init__(self, listen: tuple[str, int], parties: Mapping[str, Party], key: paramiko.PKey) -> None:
-        self.parties = parties
+    def __init__(
+        self, listen: tuple[str, int], guests: Mapping[str, Guest], ground: Ground, key: paramiko.PKey
+    ) -> None:
+        self.parties: dict[str, Party] = {}
         self.handlers: set[Handler] = set()
+        self._guests = guests
+        self._ground = ground
+        self.keyless()
         self._host_key = key
         self._sessions: list[Session] = []
         self._stop = threading.Event()
@@ -214,6 +228,22 @@ class SftpDoor:
         self.address: tuple[str, int] = (host, port)
         self._thread = threading.Thread(target=self._serve, name="sftpd", daemon=True)
         self._thread.start()
+
+    def refuse(self, why: str) -> None:
+        """Open no file for writing as long as `why` is not empty: clients see it as the reason."""
+        for guest in self._guests.values():
+            guest.box.refusal = why
+
+    def keyless(self) -> dict[str, str]:
+        """Endpoints whose party cannot log in, and why. A key that is there by now lets its party in."""
+        missing = {}
+        for user, guest in self._guests.items():
+            if user not in self.parties:
+                try:
+                    self.parties[user] = Party(user, key_blobs(guest.keys, self._ground), guest.box)
+                except DeclarationError as fault:
+                    missing[guest.endpoint] = str(fault)
+        return missing
 
     def admitted(self, keeper: Doorkeeper) -> bool:
         """True when this connection is among the first SESSIONS_PER_PARTY of its party."""

@@ -1,8 +1,10 @@
 """The command line. Start-up imports nothing heavy; each command loads what it needs when it runs.
 
     declarations  init check validate translate        operating  status trace held release resend cancel settle hold
-    running       up run demo send                     cert       init issue list revoke
-    prove         crash
+    running       up run drain demo send                     cert       init issue list revoke
+    restoring     fence
+    prove         crash                                evidence   export verify            audit  verify heads
+    health        doctor                                     alarm      list test
 
 Exit codes: 0 as asked · 1 the answer is no (a rejected file, a demo that went wrong, an unknown reference) ·
 2 unusable input or wrong call · 3 the hub cannot do it now (journal, identity, transport).
@@ -11,11 +13,23 @@ Exit codes: 0 as asked · 1 the answer is no (a rejected file, a demo that went 
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
-from hub.cli import cert, declarations, operating, prove, running
+from hub.cli import alarm, cert, declarations, evidence, health, operating, prove, restoring, running
 from hub.errors import DeclarationError, EportError
+from hub.plain import plain
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from hub.engine.footing import inside
+
+        for name, number in inside().items():
+            typer.echo(f"{name} {number}")
+        raise typer.Exit
+
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -24,10 +38,27 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="电子口岸报文交换中枢 · EDI hub for electronic ports",
 )
-for command in (*declarations.COMMANDS, *running.COMMANDS, *operating.COMMANDS):
+for command in (
+    *declarations.COMMANDS,
+    *running.COMMANDS,
+    *operating.COMMANDS,
+    *restoring.COMMANDS,
+    *health.COMMANDS,
+):
     app.command()(command)
 app.add_typer(cert.app, name="cert")
+app.add_typer(alarm.app, name="alarm")
 app.add_typer(prove.app, name="prove")
+app.add_typer(evidence.evidence, name="evidence")
+app.add_typer(evidence.audit, name="audit")
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_version, help="版本 · what this is made of")
+    ] = False,
+) -> None: ...
 
 
 def main() -> None:
@@ -40,5 +71,5 @@ def main() -> None:
         show_findings(list(fault.findings), None, str(fault))
         raise SystemExit(2) from None
     except EportError as fault:
-        typer.echo(str(fault), err=True)
+        typer.echo(plain(str(fault), keep="\n"), err=True)
         raise SystemExit(3) from None

@@ -43,6 +43,15 @@ def load_site(given: Path | None) -> Site:
     return load(site_folder(given))
 
 
+def spool_of(given: Path | None) -> Path:
+    """The spool of a site that has run before; exit code 2 where there is no journal."""
+    spool = site_folder(given) / "spool"
+    if not (spool / "journal.db").exists() and "EPORT_DATABASE_URL" not in os.environ:
+        typer.echo(f"{spool}: 尚无日志库 · no journal yet; eport up", err=True)
+        raise typer.Exit(2)
+    return spool
+
+
 def journal_of(given: Path | None, name: str = "cli") -> Journal:
     """The journal of a site that has run before; exit code 2 where there is none.
 
@@ -52,10 +61,7 @@ def journal_of(given: Path | None, name: str = "cli") -> Journal:
     from hub.errors import JournalError
     from hub.journal.journal import Journal
 
-    spool = site_folder(given) / "spool"
-    if not (spool / "journal.db").exists() and "EPORT_DATABASE_URL" not in os.environ:
-        typer.echo(f"{spool}: 尚无日志库 · no journal yet; eport up", err=True)
-        raise typer.Exit(2)
+    spool = spool_of(given)
     journal = Journal(spool, name)
     try:
         journal.backlog()
@@ -66,5 +72,7 @@ def journal_of(given: Path | None, name: str = "cli") -> Journal:
 
 
 def out(data: Any) -> None:
-    """One JSON document on standard output."""
-    typer.echo(json.dumps(data, ensure_ascii=False, indent=1))
+    """One JSON document on standard output; what a terminal could obey is escaped in it."""
+    from hub.plain import plain
+
+    typer.echo(plain(json.dumps(data, ensure_ascii=False, indent=1), keep="\n"))

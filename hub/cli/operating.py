@@ -8,17 +8,28 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hub.cli.common import ByOption, JsonOption, LangOption, SiteOption, WhyOption, journal_of, load_site, out
+from hub.plain import plain
 
 if TYPE_CHECKING:
     from hub.journal.journal import Journal
 
 
-def status(site: SiteOption = None, json_: JsonOption = False) -> None:
+def status(
+    watch: Annotated[bool, typer.Option("--watch", help="持续刷新 · look again and again, until Ctrl-C")] = False,
+    seconds: Annotated[float, typer.Argument(help="刷新间隔 · between two looks of --watch", min=0.1)] = 2.0,
+    site: SiteOption = None,
+    json_: JsonOption = False,
+) -> None:
     """各表各状态的数量、各端点的队列 · how many of everything in each state; what is queued at each endpoint."""
     from hub.cli.paint import short_time, state, table
     from hub.tracing import endpoints
 
     journal = journal_of(site, "status")
+    if watch:
+        from hub.cli.watching import watch as keep_looking
+
+        keep_looking(journal, seconds, json_)
+        return
     counts, queues = journal.counts(), endpoints(journal)
     journal.close()
     if json_:
@@ -158,7 +169,7 @@ def hold(endpoint: str, by: ByOption, why: WhyOption = "", site: SiteOption = No
 
     loaded, journal = load_site(site), journal_of(site)
     if endpoint not in loaded.routes.endpoints:
-        typer.echo(f"{endpoint}: {' | '.join(loaded.routes.endpoints)}", err=True)
+        typer.echo(f"{plain(endpoint)}: {' | '.join(loaded.routes.endpoints)}", err=True)
         raise typer.Exit(1)
     _said(endpoint, decisions.hold(loaded, journal, endpoint, by, why, datetime.now(UTC)))
     journal.close()
@@ -173,7 +184,7 @@ def _known(journal: Journal, ref: str) -> None:
         decisions.find(journal, ref)
     except Impossible as fault:
         journal.close()
-        typer.echo(str(fault), err=True)
+        typer.echo(plain(str(fault)), err=True)
         raise typer.Exit(1) from None
 
 

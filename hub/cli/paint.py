@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from hub.plain import plain
+
 if TYPE_CHECKING:
     from hub.finding import Finding
 
@@ -32,12 +34,12 @@ def show_findings(findings: list[Finding], lang: str | None, otherwise: str = ""
             typer.echo(f"    {line}")
         typer.echo(f"    → {remedy}")
     if not findings and otherwise:
-        typer.echo(otherwise, err=True)
+        typer.echo(plain(otherwise), err=True)
 
 
 def table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
     """Rows as a table; in a pipe as lines of columns that are parted by tabs."""
-    cells = [[str(row.get(column, "") or "") for column in columns] for row in rows]
+    cells = [[plain(str(row.get(column, "") or "")) for column in columns] for row in rows]
     if not sys.stdout.isatty():
         for line in cells:
             typer.echo("\t".join(line))

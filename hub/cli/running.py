@@ -1,36 +1,43 @@
-"""Commands that run something: up, run, demo, send."""
+"""Commands that run something: up, run, drain, demo, send."""
 
 from __future__ import annotations
 
-import logging
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from hub.cli.common import JsonOption, LangOption, SiteOption, load_site, shipped, site_folder
+from hub.cli.common import JsonOption, LangOption, SiteOption, journal_of, load_site, out, shipped, site_folder
 from hub.cli.declarations import read
+
+LogOption = Annotated[str, typer.Option("--log", envvar="EPORT_LOG", help="日志格式 · text | json")]
 
 
 def up(
     site: SiteOption = None,
     workers: Annotated[int, typer.Option(help="工作进程数 · worker processes")] = 1,
+    log: LogOption = "text",
     lang: LangOption = None,
 ) -> None:
     """运行整个中枢，直到 Ctrl-C · run the whole hub until Ctrl-C; SIGHUP reads the declarations again."""
+    from hub.engine import footing
     from hub.engine.supervisor import Supervisor
 
     folder = site_folder(site)
-    _log()
+    _log(log)
+    footing.stand()
     Supervisor(folder, workers=max(1, workers)).run()
 
 
-def run(role: Annotated[str, typer.Argument(help="gate | worker | courier | clock")], site: SiteOption = None) -> None:
+def run(
+    role: Annotated[str, typer.Argument(help="gate | worker | courier | clock")],
+    site: SiteOption = None,
+    log: LogOption = "text",
+) -> None:
     """只运行一个角色 · run one role; several may run beside each other."""
     import threading
 
-    from hub.engine import identity, supervisor
+    from hub.engine import footing, identity, shared, supervisor
     from hub.engine.roles import ROLES
     from hub.site.load import load
 
@@ -38,17 +45,22 @@ def run(role: Annotated[str, typer.Argument(help="gate | worker | courier | cloc
         typer.echo(f"{role}: {' | '.join(ROLES)}", err=True)
         raise typer.Exit(2)
     folder = site_folder(site)
-    _log()
+    _log(log)
+    footing.stand()
     loaded = identity.ready(load(folder), folder)
     supervisor.prepare(folder)
+    shared.check(loaded, folder / "spool")
     supervisor.be(role, loaded, folder, threading.Event())
 
 
-def _log() -> None:
-    line = "%(asctime)s %(levelname)s %(processName)s %(threadName)s %(name)s %(message)s"
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=line)
-    for chatty in ("paramiko", "apscheduler", "alembic", "httpx2", "waitress"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+def _log(form: str) -> None:
+    """Send the log to standard error; exit code 2 for a form that there is not."""
+    from hub import logs
+
+    if form not in logs.FORMS:
+        typer.echo(f"--log {form}: {' | '.join(logs.FORMS)}", err=True)
+        raise typer.Exit(2)
+    logs.start(form)
 
 
 def demo(
@@ -80,4 +92,38 @@ def send(
     typer.echo(f"{where}\neport trace {name}")
 
 
-COMMANDS = (up, run, demo, send)
+def drain(
+    timeout: Annotated[str, typer.Option(help="最长等待，如 10m · at most, as 90s or 10m")] = "10m",
+    site: SiteOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """停止接收，办完能办的，然后停机 · take nothing in, finish what can be finished now, then stop."""
+    from datetime import UTC, datetime
+
+    from hub.cli.paint import table
+    from hub.draining import left
+    from hub.engine.drain import drain as end
+    from hub.site.model import span
+
+    try:
+        limit = span(timeout)
+    except ValueError as fault:
+        typer.echo(f"--timeout {timeout}: {fault}", err=True)
+        raise typer.Exit(2) from None
+    journal = journal_of(site, "drain")
+    try:
+        rest = end(site_folder(site), journal, limit, lambda: datetime.now(UTC))
+        rows = left(journal)
+    finally:
+        journal.close()
+    if json_:
+        out({"finished": not rest, "unfinished": rest, "left": rows})
+    else:
+        table(("endpoint", "state", "awaits", "count", "why"), rows)
+        for kind, count in rest.items():
+            typer.echo(f"时间已到，未办完 · time is up, unfinished: {kind} {count}", err=True)
+    if rest:
+        raise typer.Exit(1)
+
+
+COMMANDS = (up, run, drain, demo, send)

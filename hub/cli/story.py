@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import typer
@@ -9,13 +10,14 @@ import typer
 from hub.catalogue import describe, language, text
 from hub.cli.paint import short_time, state
 from hub.finding import Finding
+from hub.plain import plain, plainly
 
 Row = dict[str, Any]
 
 
 def tell(ref: str, story: Row, lang: str | None) -> None:
     """Print the whole story of `ref`."""
-    speak = language(lang)
+    speak, ref, story = language(lang), plain(ref), plainly(story)
     if not any(story[part] for part in ("interchanges", "messages", "cases")):
         typer.echo(text("trace.unknown", speak, ref=ref), err=True)
         return
@@ -42,11 +44,17 @@ def tell(ref: str, story: Row, lang: str | None) -> None:
         for row in story["waiting"]:
             what, remedy = describe(Finding(row["code"], found=row["detail"]), speak)
             typer.echo(f"  {row['subject']}  {row['owner']}  {short_time(row['due_at'])}  {what}\n      → {remedy}")
+    _removed([*story["interchanges"], *story["messages"]], speak)
     typer.echo()
     typer.secho(text("trace.events", speak), bold=True)
     for event in story["events"]:
-        detail = " ".join(f"{k}={v}" for k, v in event["detail"].items() if v not in ("", None))
+        detail = " ".join(f"{k}={_short(v)}" for k, v in event["detail"].items() if v not in ("", None))
         typer.echo(f"  {short_time(event['at'])}  {event['subject']:28} {state(event['what'], 12)} {detail}".rstrip())
+
+
+def _short(value: object) -> str:
+    """A hash by its beginning, anything else as it is."""
+    return str(value)[:12] if re.fullmatch("[0-9a-f]{64}", str(value)) else str(value)
 
 
 def _interchange(row: Row) -> None:
@@ -85,6 +93,14 @@ def _version(row: Row, speak: str) -> None:
     who = ", ".join(row["held_by"]) or "—"
     after = text("trace.superseded", speak, by=row["superseded_by"]) if row["superseded_by"] else ""
     typer.echo(f"  {mark} {row['document']}  {row['kind']}  {row['version']}  {who}  {after}".rstrip())
+
+
+def _removed(rows: list[Row], speak: str) -> None:
+    """How many bytes were kept long enough, of these and of their deliveries."""
+    every = [*rows, *(delivery for row in rows for delivery in row["deliveries"])]
+    gone = [row["removed_at"] for row in every if row["removed_at"]]
+    if gone:
+        typer.echo("\n" + text("trace.removed", speak, count=len(gone), until=min(gone)[:10]))
 
 
 def _why(row: Row) -> str:

@@ -120,7 +120,7 @@ class Tokenizer:
                     offset += len(piece) - len(stripped)
                     piece = stripped
                     if not piece:
-                        if terminator not in "\r\n":
+                        if terminator not in "\r\n" and len(self.found) < _KEEP:  # a file may be nothing else
                             self.note(Finding("edifact.segment_empty", Place(offset=offset)))
                         continue
                 if at - offset > suspect and self._exceeds(piece, offset):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ log = logging.getLogger("eport")
 def open_all(site: Site, ground: Ground) -> list[Door]:
     """One server for each adapter that has a door and is used.
 
-    Raises Unreachable where one cannot listen, DeclarationError where a party's key cannot be had; none is open then.
+    Raises Unreachable where one cannot listen, DeclarationError where one user is two endpoints'; none is open then.
     """
     listening = {"sftpd": site.routes.doors.sftp, "http": site.routes.doors.http}
     opened: dict[str, Door] = {}
@@ -40,6 +41,23 @@ def open_all(site: Site, ground: Ground) -> list[Door]:
             log.info("%s listens on %s:%s", adapter, *opened[adapter].address)
     _tell(ground.spool, {adapter: door.address for adapter, door in opened.items()})
     return list(opened.values())
+
+
+def refuse(opened: Iterable[Door], ground: Ground, why: str) -> None:
+    """Parties can hand nothing in as long as `why` is not empty; they still fetch what is for them. A file
+    spool/run/shut-PID says so to others (hub.engine.drain)."""
+    for door in opened:
+        door.refuse(why)
+    path = ground.spool / "run" / f"shut-{os.getpid()}"
+    if why:
+        path.write_text(why, "utf-8")
+    else:
+        path.unlink(missing_ok=True)
+
+
+def keyless(opened: Iterable[Door]) -> dict[str, str]:
+    """Endpoints whose party cannot come in because its key or token cannot be had, and why. Looked for again."""
+    return {name: why for door in opened for name, why in door.keyless().items()}
 
 
 def _tell(spool: Path, addresses: dict[str, tuple[str, int]]) -> None:

@@ -13,13 +13,16 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
+from hub import logs
+from hub.catalogue import describe, where
 from hub.contract import Ground
-from hub.engine import identity, roles
+from hub.engine import identity, roles, roster, shared
 from hub.errors import AdapterError, DeclarationError, IdentityError, JournalError
 from hub.journal.journal import Journal
 from hub.journal.locks import Locks
@@ -53,6 +56,7 @@ class Supervisor:
     folder: Path
     workers: int = 1
     children: list[Child] = field(default_factory=list)
+    deaths: Counter[str] = field(default_factory=Counter)
     stopping: bool = False
     reload: bool = False
 
@@ -67,12 +71,16 @@ class Supervisor:
             raise JournalError(f"another hub runs in {self.folder}")
         (self.folder / "spool" / "run" / "hub.pid").write_text(f"{os.getpid()}\n")
         prepare(self.folder)
+        shared.check(site, self.folder / "spool")
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
         signal.signal(signal.SIGHUP, self._reload)
+        signal.signal(signal.SIGUSR1, self._shut)
         log.info("%s: %d parties, fingerprint %s", self.folder.resolve(), len(site.parties), site.fingerprint[:12])
         names = ["gate", *["worker"] * self.workers, "courier", "clock"]
         self.children = [Child(name) for name in names]
+        self.deaths = Counter(dict.fromkeys(names, 0))
+        roster.write_deaths(self.folder, self.deaths)
         alive, mine = os.pipe()
         try:
             gc.freeze()  # what is loaded now stays shared with the children, and is not searched for garbage again
@@ -93,6 +101,13 @@ class Supervisor:
 
     def _reload(self, *_: object) -> None:
         self.reload = True
+
+    def _shut(self, *_: object) -> None:
+        """Every gate takes nothing in any more, nor does one that is started from now on: it inherits the mark."""
+        roles.SHUT.set()
+        for child in self.children:
+            if child.pid and child.role == "gate":
+                os.kill(child.pid, signal.SIGUSR1)
 
     def _start_missing(self, site: Site, alive: int, mine: int) -> None:
         for child in self.children:
@@ -115,8 +130,10 @@ class Supervisor:
                 pause = min(LONGEST_PAUSE, 0.1 * 2**child.deaths) if status else 0.0
                 child.pid, child.start_at = 0, time.monotonic() + pause
                 if status:
-                    words = "%s ended with %s after %.1f s; starts again in %.1f s"
-                    log.error(words, child.role, status, lasted, pause)
+                    self.deaths[child.role] += 1
+                    roster.write_deaths(self.folder, self.deaths)
+                    words = "role %s ended with %s after %.1f s; starts again in %.1f s"
+                    log.error(words, child.role, status, lasted, pause, extra={"code": "hub.role_died"})
 
     def _read_again(self, site: Site) -> Site:
         """The new declarations, if they are in order; else the ones that run now stay."""
@@ -124,7 +141,9 @@ class Supervisor:
         try:
             fresh = identity.ready(load(self.folder), self.folder)
         except (DeclarationError, IdentityError) as fault:
-            log.error("the declarations were not taken over: %s", fault)
+            findings = fault.findings if isinstance(fault, DeclarationError) else ()
+            why = "; ".join(f"{where(f)} [{f.code}] {describe(f, 'en')[0]}" for f in findings) or str(fault)
+            log.error("the declarations were not taken over: %s", why, extra={"code": "hub.declarations_refused"})
             return site
         for child in self.children:
             if child.pid:
@@ -196,11 +215,16 @@ def be(role: str, site: Site, folder: Path, stop: threading.Event) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR1, lambda *_: roles.SHUT.set())
+    logs.is_now(role)
+    present = roster.enter(folder, role)
     journal = Journal(folder / "spool", f"{role}-{new_id(roles.now())}")
+    gc.freeze()  # the declarations stay: no collection looks through them again
     try:
         roles.run(role, site, journal, Ground(folder, folder / "spool"), stop)
     finally:
         journal.close()
+        present.close()
 
 
 def tell_reload(folder: Path) -> bool:

@@ -15,6 +15,7 @@ A child whose name is one of these words is written with a leading `./`.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from collections.abc import Mapping as Map
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ class Mapping:
     emit: Emit
     make: Callable[[], Any]
     finish: Callable[[Any], Any]
+    sha256: str = ""  # of the file it was compiled from
 
     def apply(self, sources: Map[str, Any], context: Map[str, str]) -> tuple[Any, list[Finding]]:
         """The target (Group or element; None when nothing came out) and what was wrong with values."""
@@ -61,22 +63,24 @@ class Rules:
     body: Branch
     xml: bool
     name: str
+    sha256: str = ""
 
 
 def load(path: FilePath, text: bytes | None = None) -> Rules:
     """Read one mapping file. Raises DeclarationError with findings."""
     entries = dict(language.load(path, text).entries)
+    sha256 = hashlib.sha256(path.read_bytes() if text is None else text).hexdigest()
     source, target = entries.get("from"), entries.get("to")
     body = entries.get("document") or entries.get("message")
     spot = Spot(str(path), 1, 1)
     if not (source and isinstance(target, Text) and isinstance(body, Branch)):
         raise bad(spot, "", "from, to, and document or message")
     if isinstance(source, Text):
-        return Rules({"": source.value}, target.value, body, "document" in entries, path.name)
+        return Rules({"": source.value}, target.value, body, "document" in entries, path.name, sha256)
     if not isinstance(source, Branch):
         raise bad(source.spot, "a list", "a kind, or alias: kind")
     names = {alias: kind.value for alias, kind in source.entries if isinstance(kind, Text)}
-    return Rules(names, target.value, body, "document" in entries, path.name)
+    return Rules(names, target.value, body, "document" in entries, path.name, sha256)
 
 
 def compile(rules: Rules, sources: Map[str, Facts], target: Facts, tables: Tables) -> Mapping:
@@ -87,9 +91,9 @@ def compile(rules: Rules, sources: Map[str, Facts], target: Facts, tables: Table
         if not target.schema.has((name,)) or not isinstance(rule, Branch):
             raise bad(rule.spot, name, "the root element of " + rules.target)
         emit = document(name, rule, here, target.schema)
-        return Mapping(rules.sources, rules.target, rules.name, emit, list, parsed)
+        return Mapping(rules.sources, rules.target, rules.name, emit, list, parsed, rules.sha256)
     emit = message(rules.body, here, target)
-    return Mapping(rules.sources, rules.target, rules.name, emit, lambda: Group(""), lambda group: group)
+    return Mapping(rules.sources, rules.target, rules.name, emit, lambda: Group(""), lambda group: group, rules.sha256)
 
 
 def reader(text: str, facts: Facts, below: str = "") -> Callable[[Any], list[Any]]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from stdnum import imo, iso6346
 
 Function = Callable[[Sequence[str], Mapping[str, str]], str]
+_PLAIN_NUMBER = re.compile(r"-?[0-9]{1,35}(?:[.,][0-9]{1,35})?")
 _DIGITS = {"102": 8, "203": 12, "204": 14}  # CCYYMMDD, with HHMM, with SS
 
 
@@ -33,14 +35,11 @@ def date(parts: Sequence[str], context: Mapping[str, str]) -> str:
 
 
 def number(parts: Sequence[str], context: Mapping[str, str]) -> str:
-    """A plain decimal with a point; the decimal mark may be a comma."""
-    try:
-        value = Decimal(parts[0].replace(",", "."))
-    except InvalidOperation as error:
-        raise ValueError(parts[0]) from error
-    if not value.is_finite():
+    """A plain decimal with a point; the decimal mark may be a comma. Not what Decimal takes beside it: NaN, 1E+9 (nine
+    letters that become a gigabyte of zeros), digits of other scripts."""
+    if not _PLAIN_NUMBER.fullmatch(parts[0]):
         raise ValueError(parts[0])
-    return format(value, "f")
+    return format(Decimal(parts[0].replace(",", ".")), "f")
 
 
 @lru_cache(maxsize=4096)

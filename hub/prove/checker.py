@@ -21,7 +21,9 @@ import sqlite3
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -80,19 +82,45 @@ class Ground:
     homes: dict[str, Path] = field(default_factory=dict)  # party -> home of a sender
 
 
-def read(site: Path, evidence: Path, homes: dict[str, Path]) -> Ground:
-    """`homes`: where each sender's outbound, inbound and error lie."""
+def read(site: Path, evidence: Path, homes: dict[str, Path], database: str = "") -> Ground:
+    """`homes`: where each sender's outbound, inbound and error lie. `database`: URL of a journal on PostgreSQL."""
     ground = Ground(site, evidence, homes=homes)
-    with sqlite3.connect(f"file:{site / 'spool' / 'journal.db'}?mode=ro", uri=True) as database:
-        database.row_factory = sqlite3.Row
-        names = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        for name in names:
-            ground.tables[name] = [dict(row) for row in database.execute(f'SELECT * FROM "{name}"')]  # noqa: S608
-    database.close()
+    ground.tables = _postgresql(database) if database else _sqlite(site / "spool" / "journal.db")
     ground.sent = lines(evidence / "sent.jsonl")
     for record in sorted((evidence / "agencies").glob("*.jsonl")):
         ground.taken[record.stem] = lines(record)
     return ground
+
+
+def _sqlite(path: Path) -> dict[str, list[Row]]:
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+        database.row_factory = sqlite3.Row
+        names = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {name: [dict(row) for row in database.execute(f'SELECT * FROM "{name}"')] for name in names}  # noqa: S608
+
+
+def _postgresql(url: str) -> dict[str, list[Row]]:
+    """As SQLite shows them: times and JSON as text."""
+    import psycopg
+    from psycopg.rows import dict_row
+
+    with psycopg.connect(url, row_factory=dict_row, options="-c timezone=utc") as database:
+        names = [
+            row["tablename"] for row in database.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        ]
+        return {
+            name: [
+                {column: _plain(value) for column, value in row.items()}
+                for row in database.execute(f'SELECT * FROM "{name}"').fetchall()  # noqa: S608
+            ]
+            for name in names
+        }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=None).isoformat()
+    return json.dumps(value) if isinstance(value, dict | list) else value
 
 
 def lines(path: Path) -> list[Row]:
@@ -456,7 +484,7 @@ def receipts(g: Ground) -> Iterator[Violation]:
         syntax = Counter(value(data, "UCI", 1) for _, data in fresh if b"CONTRL" in data)
         final = [data for _, data in fresh if b"CUSRES" in data]
         mine = [sent for sent in g.sent if sent["party"] == party]
-        asking = Counter(sent["reference"] for sent in mine if sent["fate"] != "duplicate")
+        asking = Counter(sent["reference"] for sent in mine if sent["fate"] not in ("duplicate", "quarantined"))
         for reference in asking.keys() | syntax.keys():
             if asking[reference] != syntax[reference]:
                 yield Violation("CONTRL", reference, f"{syntax[reference]} instead of {asking[reference]}")

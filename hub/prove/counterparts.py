@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from typing import Any
 
 from hub.contract import DoorEndpoint, Ground, Parcel
 from hub.prove.load import append
+from hub.sandbox import queues
 from hub.sandbox.agencies import Desk, Web, desk, into, posting
 
 POLL = 0.02
@@ -88,7 +90,7 @@ class Folders:
     """All counterparts by folder. MARITIME takes its files away, so a lost handover to it can only be settled by two
     persons; the others keep them."""
 
-    BLIND = ("MARITIME",)
+    BLIND: tuple[str, ...] = ("MARITIME",)
 
     def __init__(self, folder: Path, evidence: Path) -> None:
         self.stop = threading.Event()
@@ -98,15 +100,15 @@ class Folders:
         self._threads = [
             serve(
                 self.counters[name],
-                boxes / name.lower() / "in",
-                into(boxes / name.lower() / "out"),
+                (boxes / name.lower() / "in").resolve(),
+                into((boxes / name.lower() / "out").resolve()),
                 name not in self.BLIND,
                 self.stop,
             )
             for name in _DESKS
         ]
         self._threads.append(
-            serve(self.counters["TERMINAL"], boxes / "terminal" / "inbound", _nothing, True, self.stop)
+            serve(self.counters["TERMINAL"], (boxes / "terminal" / "inbound").resolve(), _nothing, True, self.stop)
         )
 
     def has(self, party: str, name: str) -> bool:
@@ -127,18 +129,22 @@ def _nothing(name: str, data: bytes) -> None:
 
 
 class Wires:
-    """The counterparts as they are in the reference site: CUSTOMS, MARITIME and TERMINAL by folder, INSPECTION by HTTP,
-    BORDER with an SFTP server of its own."""
+    """The counterparts as they are in the reference site: CUSTOMS by folder or by queue, MARITIME and TERMINAL by
+    folder, INSPECTION by HTTP, BORDER with an SFTP server of its own. `keeps`: BORDER leaves what it got where it lies.
+    """
 
-    BLIND = ("INSPECTION", "BORDER")
+    BLIND: tuple[str, ...] = ("INSPECTION", "BORDER")
 
-    def __init__(self, folder: Path, evidence: Path, ports: dict[str, int]) -> None:
-        import adapters
-
+    def __init__(self, folder: Path, evidence: Path, ports: dict[str, int], keeps: bool = False) -> None:
+        self._keeps = keeps
+        self.BLIND = ("INSPECTION",) if keeps else Wires.BLIND
+        self.thinks = 0.0  # seconds until BORDER answers
         self.stop = threading.Event()
         self.counters = {name: Counter(name, desk(folder, name), evidence) for name in _DESKS}
         self.counters["TERMINAL"] = Counter("TERMINAL", None, evidence)
         boxes, keys = folder / "spool" / "boxes", folder / "spool" / "keys"
+        by_queue = queues.used(folder)
+        self._queue = queues.Reader(folder, self.counters["CUSTOMS"].take) if by_queue else None
         self._threads = [
             serve(
                 self.counters[name],
@@ -147,7 +153,7 @@ class Wires:
                 True,
                 self.stop,
             )
-            for name in ("CUSTOMS", "MARITIME")
+            for name in (("MARITIME",) if by_queue else ("CUSTOMS", "MARITIME"))
         ]
         self._threads.append(
             serve(self.counters["TERMINAL"], boxes / "terminal" / "inbound", _nothing, True, self.stop)
@@ -156,36 +162,54 @@ class Wires:
         submit = _until_taken(posting(url, (keys / "inspection-submit.token").read_text().strip()), self.stop)
         mine: Any = self.counters["INSPECTION"]
         token = (keys / "inspection.token").read_text().strip()
-        self._web = Web(mine, ("127.0.0.1", ports["inspection"]), token, submit)
-        self._web.open()
-        own = Ground(folder, folder / "spool" / "sandbox" / "border")
-        self._box = own.spool / "box"
-        server: Any = adapters.load("sftpd")
-        options = server.Options(user="eport", keys=["file:spool/keys/border.pub"], home="box")
-        self._door = server.door(("127.0.0.1", ports["border"]), [DoorEndpoint("box", options)], own)
-        self._inlet, self._outlet = server.inlet("box", options, own), server.outlet("box", options, own)
+        self.web = Web(mine, ("127.0.0.1", ports["inspection"]), token, submit)
+        self.web.open()
+        self._own = Ground(folder, folder / "spool" / "sandbox" / "border")
+        self._address = ("127.0.0.1", ports["border"])
+        self.box = self._own.spool / "box"
+        self.open_border()
         self._threads.append(threading.Thread(target=self._border, name="agency-BORDER", daemon=True))
         self._threads[-1].start()
 
+    def open_border(self) -> None:
+        """BORDER's server listens; it may have been away (`away`)."""
+        import adapters
+
+        server: Any = adapters.load("sftpd")
+        options = server.Options(user="eport", keys=["file:spool/keys/border.pub"], home="box")
+        self.border = server.door(self._address, [DoorEndpoint("box", options)], self._own)
+        self._inlet, self._outlet = server.inlet("box", options, self._own), server.outlet("box", options, self._own)
+
     def _border(self) -> None:
+        seen: set[str] = set()
+        answers: list[tuple[float, Parcel]] = []
         while not self.stop.wait(POLL):
-            for arrival in self._inlet.collect(50):
+            while answers and answers[0][0] < time.monotonic():
+                list(self._outlet.send([answers.pop(0)[1]]))
+            for arrival in self._inlet.collect(5000 if self._keeps else 50):
+                if arrival.key in seen:
+                    continue
+                seen.add(arrival.key)
                 said = self.counters["BORDER"].take(b"".join(self._inlet.read(arrival)), name=arrival.name)
                 if said:
                     name = f"answer-{Path(arrival.name).stem}.xml"
-                    list(self._outlet.send([Parcel(name, name, said)]))
-                self._inlet.settle(arrival)
+                    answers.append((time.monotonic() + self.thinks, Parcel(name, name, said)))
+                if not self._keeps:
+                    self._inlet.settle(arrival)
 
     def has(self, party: str, name: str) -> bool:
         """True when `name` lies in the agency's box, not taken yet."""
-        return party == "BORDER" and any(path.name.endswith(name) for path in self._box.rglob(f"*{name}"))
+        return party == "BORDER" and any(path.name.endswith(name) for path in self.box.rglob(f"*{name}"))
 
     def close(self) -> None:
         self.stop.set()
-        self._web.close()
+        if self._queue is not None:
+            self._queue.close()
+            self.counters["CUSTOMS"].faults += self._queue.faults
+        self.web.close()
         for thread in self._threads:
             thread.join()
-        self._door.close()
+        self.border.close()
 
 
 def _until_taken(put: Callable[[str, bytes], None], stop: threading.Event) -> Callable[[str, bytes], None]:

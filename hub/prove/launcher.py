@@ -6,7 +6,7 @@
 The nursery reads one JSON object a line: {"start": role, "seat": any name, "point": name or
 "", "count": n, "plant": name or ""}.
 It and its children write: {"ready": true}; {"started": pid, "seat": …}; {"working": pid} after a child's first
-round; {"hit": pid, "point": …} just before a point kills; {"dead": pid, "status": exit code}. SIGUSR1 arms a child's
+round; {"hit": pid, "point": …} just before a point kills; {"dead": pid, "status": exit code}. SIGUSR2 arms a child's
 point: before that it passes it unharmed. When the nursery's input ends, its children are killed.
 """
 
@@ -21,6 +21,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,8 @@ from hub.site.load import load
 from hub.site.site import Site
 
 LOOK_EVERY = 0.1
-"""The clock looks more often than in a port, so that a proof takes minutes and not hours."""
+PROBE_EVERY = timedelta(seconds=1)
+"""The clock and couriers look more often than in a port, so that a proof takes minutes and not hours."""
 
 
 def tell(row: dict[str, object]) -> None:
@@ -52,7 +54,7 @@ def ready(folder: Path) -> Site:
 
 def be(role: str, site: Site, folder: Path, point: str, count: int, plant: str, armed: Callable[[], bool]) -> None:
     """One role in this process, with a point and a planted fault in it."""
-    roles.LOOK_EVERY = LOOK_EVERY
+    roles.LOOK_EVERY, roles.PROBE_EVERY = LOOK_EVERY, PROBE_EVERY
     plants.plant(plant, role)
     points.first_rounds(tell)
     if point:
@@ -64,7 +66,7 @@ def nursery(folder: Path) -> None:
     """Fork roles on demand until the input ends."""
     site = ready(folder)
     armed = threading.Event()
-    signal.signal(signal.SIGUSR1, lambda *_: armed.set())  # children inherit the handler: none dies of being armed
+    signal.signal(signal.SIGUSR2, lambda *_: armed.set())  # children inherit the handler: none dies of being armed
     gc.freeze()
     tell({"ready": True})
     children: set[int] = set()

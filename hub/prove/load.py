@@ -111,7 +111,7 @@ class Writer:
         return sent, data
 
     def _manifest(self) -> Iterator[Upload]:
-        yield self._make("original", "TJLINE", self._next(), 1, outcome="accepted")
+        yield self.manifest()
 
     def _amended(self) -> Iterator[Upload]:
         number = self._next()
@@ -125,8 +125,16 @@ class Writer:
         yield self._make("amendment", "TJLINE", number, 2, outcome="accepted")
         yield self._make("original", "TJLINE", number, 1, outcome="accepted")
 
+    def call(self) -> Upload:
+        """A ship's call that all four agencies clear."""
+        return self._make("arrival", "BOHAI", self._next(), 1, outcome="cleared")
+
+    def manifest(self) -> Upload:
+        """A manifest that customs accepts."""
+        return self._make("original", "TJLINE", self._next(), 1, outcome="accepted")
+
     def _call(self) -> Iterator[Upload]:
-        yield self._make("arrival", "BOHAI", self._next(), 1, outcome="cleared")
+        yield self.call()
 
     def _refused(self) -> Iterator[Upload]:
         yield self._make("expired", "BOHAI", self._next(), 1, outcome="refused")

@@ -4,16 +4,20 @@ proof proves nothing."""
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import event, text
+from sqlalchemy.pool import Pool
 
-from hub import clock, courier, intake, journey
+from hub import clock, courier, intake, journey, opening
 from hub.contract import Handover, Inlet, Known, Parcel
+from hub.engine import roles
 from hub.journal import changes
 from hub.journal.journal import Journal
 from hub.journal.locks import Locks
@@ -74,7 +78,7 @@ def deliver_twice() -> None:
 
 
 def unknown_is_failed() -> None:
-    """What nobody knows counts as not done, and each try has a name of its own."""
+    """What nobody knows counts as not done, and each further try has a name of its own."""
     following, named = courier._next, courier.parcel
     tries = [0]
 
@@ -83,8 +87,10 @@ def unknown_is_failed() -> None:
         return following(row, replace(handover, known=known), *rest)
 
     def parcel(*args: Any) -> Parcel:
-        tries[0] += 1
         made = named(*args)
+        if not args[-1]["tries"]:
+            return made
+        tries[0] += 1
         return replace(made, name=f"try{os.getpid()}-{tries[0]}-{made.name}")
 
     _put(courier, "_next", guessing)
@@ -162,8 +168,56 @@ PLANTS: dict[str, tuple[tuple[str, Callable[[], None]], ...]] = {
 """Name -> (role, fault) pairs."""
 
 
+# ---- what the world does to the hub (hub.prove.faults)
+
+
+def careless_disk() -> None:
+    """Commits are acknowledged before the disk has them."""
+
+    def checked_out(connection: Any, *_: Any) -> None:
+        connection.execute("PRAGMA synchronous=NORMAL")
+
+    event.listen(Pool, "checkout", checked_out)
+
+
+POISON = "poison"
+"""Names of files that kill whoever opens them begin so."""
+
+
+def poison() -> None:
+    """A worker dies while it opens certain files."""
+    original = opening.open
+
+    def opened(site: Any, ix: Interchange, *rest: Any) -> Any:
+        if ix.name.startswith(POISON):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(site, ix, *rest)
+
+    _put(opening, "open", opened)
+
+
+CLOCK = "EPORT_PROOF_CLOCK"
+"""Environment variable: a file with so many seconds by which the clock is wrong."""
+
+
+def wrong_clock() -> None:
+    """The time of day that this process is told jumps; time goes on as it does."""
+    told = Path(os.environ[CLOCK])
+    _put(roles, "now", lambda: datetime.now(UTC) + timedelta(seconds=float(told.read_text())))
+
+
+_EVERY = ("gate", "worker", "courier", "clock")
+
+TROUBLES: dict[str, tuple[tuple[str, Callable[[], None]], ...]] = {
+    "careless disk": tuple((role, careless_disk) for role in _EVERY),
+    "poison": (("worker", poison),),
+    "wrong clock": tuple((role, wrong_clock) for role in _EVERY),
+}
+"""As PLANTS: no fault of the hub, which has to live with it."""
+
+
 def plant(name: str, role: str) -> None:
     """Put the fault into this process where it concerns its role. Raises KeyError for an unknown name."""
-    for where, fault in PLANTS[name] if name else ():
+    for where, fault in (PLANTS | TROUBLES)[name] if name else ():
         if where == role:
             fault()

@@ -1,7 +1,7 @@
 """Four agencies as programs of their own: each reads its own format over its own channel, verifies the port's
 signature, and answers with its own.
 
-    customs     folder; EDIFACT with a detached CMS signature, and XML
+    customs     folder, or queues (hub.sandbox.queues); EDIFACT with a detached CMS signature, and XML
     inspection  HTTP; answers over the port's HTTP door
     maritime    folder; XML
     border      its own SFTP server; XML; refuses a crew member whose passport has expired
@@ -23,6 +23,7 @@ from hub.identity import cms, xmldsig
 from hub.identity.ca import Authority
 from hub.identity.keys import Signer, load_signer
 from hub.identity.register import Register
+from hub.sandbox import queues
 
 VESSEL, MANIFEST = "urn:eport:vessel:agency-answer:1", "urn:eport:manifest:customs-answer:1"
 PORT = "TJEPORT"
@@ -148,7 +149,11 @@ class Web:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+                length = int(self.headers["Content-Length"])
+                body = self.rfile.read(length)
+                if len(body) < length:  # cut on its way
+                    self.close_connection = True
+                    return
                 key = self.headers["Idempotency-Key"]
                 good = self.headers.get("Authorization") == f"Bearer {token}"
                 self.send_response((409 if key in outer._made else 202) if good else 401)
@@ -185,9 +190,12 @@ class Sandbox:
         self.stop = threading.Event()
         self.desks = {name: desk(folder, name) for name in ("CUSTOMS", "INSPECTION", "MARITIME", "BORDER")}
         boxes, keys = folder / "spool" / "boxes", folder / "spool" / "keys"
+        customs = self.desks["CUSTOMS"]
+        by_queue = queues.used(folder)
+        self._queue = queues.Reader(folder, lambda data, sig, _: customs.take(data, sig)) if by_queue else None
         self._threads = [
             watch(self.desks[name], boxes / name.lower() / "in", into(boxes / name.lower() / "out"), self.stop)
-            for name in ("CUSTOMS", "MARITIME")
+            for name in (("MARITIME",) if by_queue else ("CUSTOMS", "MARITIME"))
         ]
         submit = posting(
             f"http://127.0.0.1:{port_http}/submit/inspection", (keys / "inspection-submit.token").read_text().strip()
@@ -216,6 +224,8 @@ class Sandbox:
 
     def close(self) -> None:
         self.stop.set()
+        if self._queue is not None:
+            self._queue.close()
         self.inspection.close()
         for thread in self._threads:
             thread.join()

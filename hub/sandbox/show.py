@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import re
 import shutil
 import socket
@@ -29,11 +30,12 @@ from hub.engine.doors import addresses
 from hub.journal import tables as t
 from hub.journal.journal import Journal
 from hub.message import AT_REST
+from hub.sandbox import queues
 from hub.sandbox.agencies import Sandbox
 from hub.sandbox.ground import AGENCIES, prepare
 from hub.sandbox.sender import sftp
 
-PORTS = {"sftp": 2222, "http": 8022, "border": 2223, "inspection": 8031}
+PORTS = {"sftp": 2222, "http": 8022, "border": 2223, "inspection": 8031, "metrics": 9180}
 MARKS = {"answered": "✓", "refused": "✗", "sent": "…", "pending": "·", "sending": "·", "failed": "↻", "held": "⏸"}
 
 
@@ -62,7 +64,8 @@ SCENARIO = (
 
 
 def show(source: Path, once: bool, as_json: bool, lang: str | None, usual: bool = True, patience: float = 30) -> bool:
-    """Play the scenario; True when everything ended as it says."""
+    """Play the scenario; True when everything ended as it says. Customs comes by queue where $EPORT_AMQP_URL says at
+    which broker."""
     logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # sessions that Ctrl-C cuts
     speak = language(lang)
     began = time.monotonic()
@@ -95,27 +98,36 @@ def _port(source: Path, usual: bool) -> Iterator[tuple[Path, Sandbox, subprocess
     """A running hub in a folder of its own, and the agencies around it."""
     folder = Path(tempfile.mkdtemp(prefix="eport-demo-"))
     try:
-        ports = stage(source, folder, usual)
-        with running(folder) as hub:
-            sandbox = Sandbox(folder, ports["border"], ports["inspection"], ports["http"])
-            try:
-                yield folder, sandbox, hub
-            finally:
-                sandbox.close()
+        broker = os.environ.get(queues.VARIABLE, "")
+        ports = stage(source, folder, usual, broker)
+        try:
+            with running(folder) as hub:
+                sandbox = Sandbox(folder, ports["border"], ports["inspection"], ports["http"])
+                try:
+                    yield folder, sandbox, hub
+                finally:
+                    sandbox.close()
+        finally:
+            if broker:
+                queues.forget(folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def stage(source: Path, folder: Path, usual: bool = False) -> dict[str, int]:
-    """The reference site in `folder`, on ports that are free here: the `usual` ones where they are, or any."""
+def stage(source: Path, folder: Path, usual: bool = False, broker: str = "") -> dict[str, int]:
+    """The reference site in `folder`, on ports that are free here: the `usual` ones where they are, or any.
+
+    `broker`: URL of one by which customs is reached."""
     prepare(source, folder)
     ports = {name: _free(port if usual else 0) for name, port in PORTS.items()}
     routes = (folder / "routes.yaml").read_text("utf-8")
-    doors = f'doors: {{sftp: "127.0.0.1:{ports["sftp"]}", http: "127.0.0.1:{ports["http"]}"}}'
-    routes = routes.replace("zone: Asia/Shanghai\n", f"zone: Asia/Shanghai\n{doors}\n", 1)
+    doors = ", ".join(f'{name}: "127.0.0.1:{ports[name]}"' for name in ("sftp", "http", "metrics"))
+    routes = re.sub(r"(?m)^doors: .*$", f"doors: {{{doors}}}", routes)
     for name in ("border", "inspection"):
         routes = re.sub(rf"\b{PORTS[name]}\b", str(ports[name]), routes)
     (folder / "routes.yaml").write_text(routes, "utf-8")
+    if broker:
+        queues.lay(folder, broker)
     return ports
 
 

@@ -22,6 +22,7 @@ from hub.declaration import Declaration, Listing, Rule, Text, explain, near
 from hub.errors import IdentityError
 from hub.finding import Finding
 from hub.mapping.compile import Mapping
+from hub.site import watches
 from hub.site.model import CaseRule, Endpoint, Kind, Retry, Routes, Stage, System
 from hub.site.site import Usage
 
@@ -64,7 +65,8 @@ class Declared:
 def cross_check(d: Declared) -> list[Finding]:
     """Every name that a declaration uses exists; every delivery has its mapping; every awaited answer can come."""
     checks = (_names, _port, _identity, _parties, _endpoints, _spans, _routes, _kinds, _recognised, _cases, _values)
-    return [finding for check in checks for finding in check(d)]
+    ground = Ground(d.folder, d.folder / "spool")
+    return [*(finding for check in checks for finding in check(d)), *watches.check(d.source, d.routes, ground)]
 
 
 # ---- names and settings
@@ -102,6 +104,8 @@ def _port(d: Declared) -> Iterator[Finding]:
     for name in type(d.routes.doors).model_fields:
         address = getattr(d.routes.doors, name)
         host, _, port = address.rpartition(":")
+        if name == "metrics" and not address:
+            continue
         if not host or not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:
             yield d.source.finding("site.bad_value", ("doors", name), address, "127.0.0.1:2222")
 
@@ -144,6 +148,9 @@ def _identity(d: Declared) -> Iterator[Finding]:
         yield from _pem(d, ("identity", "roots", index), file, "load_certificates")
     for index, file in enumerate(own.crls):
         yield from _pem(d, ("identity", "crls", index), file, "load_crl")
+    stamping = d.routes.evidence.stamp
+    for index, file in enumerate(stamping.roots if stamping else ()):
+        yield from _pem(d, ("evidence", "stamp", "roots", index), file, "load_certificates")
 
 
 def _pem(d: Declared, path: KeyPath, file: str, how: str) -> Iterator[Finding]:
@@ -164,7 +171,7 @@ def _endpoints(d: Declared) -> Iterator[Finding]:
         yield from _adapter(d.source, name, endpoint)
         for path, value in _texts(endpoint.options, ("endpoints", name, "options")):
             if value.startswith(("env:", "file:")) or re.fullmatch(r"\$[A-Za-z_][A-Za-z0-9_]*", value):
-                wrong = _secret(Ground(d.folder, d.folder / "spool"), value)
+                wrong = Ground(d.folder, d.folder / "spool").lacks(value)
                 if wrong:
                     yield Finding("site.secret", d.source.place(path), value, wrong, "warning")
 
@@ -190,19 +197,6 @@ def _texts(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
     elif isinstance(value, dict | list):
         for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
             yield from _texts(inner, (*path, key))
-
-
-def _secret(ground: Ground, reference: str) -> str:
-    """Why the secret cannot be had now, or ""."""
-    try:
-        ground.secret(reference)
-    except OSError as fault:
-        return fault.strerror or type(fault).__name__
-    except UnicodeDecodeError:
-        return "not UTF-8"
-    except ValueError as fault:
-        return str(fault)
-    return ""
 
 
 def _can(d: Declared, endpoint: str, what: str) -> bool:
@@ -242,6 +236,9 @@ def _spans(d: Declared) -> Iterator[Finding]:
         yield from _positive(d.source, at, endpoint.retry)
         yield from _growing(d.source, at, endpoint.retry)
     yield from _positive(d.source, (), d.routes)
+    yield from _positive(d.source, ("evidence",), d.routes.evidence)
+    if d.routes.evidence.stamp:
+        yield from _positive(d.source, ("evidence", "stamp"), d.routes.evidence.stamp)
     for kind, parts in (("endpoints", d.routes.endpoints), ("parties", d.routes.parties)):
         for name, part in parts.items():
             yield from _positive(d.source, (kind, name), part)

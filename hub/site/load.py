@@ -61,11 +61,16 @@ def load(folder: Path, register: Register | None = None, signer: Signer | None =
         directories,
         Register() if register is None else register,
         signer,
-        fingerprint(files),
+        fingerprint([*files, *_standards(folder, files)]),
         {(u.rule.type, u.rule.release): u for u in kinds.values() if u.rule.format == "edifact"},
         {f"{{{u.schema.namespace}}}{u.rule.root}": u for u in kinds.values() if u.schema},
         tuple(findings),
     )
+
+
+def _standards(folder: Path, files: list[Path]) -> list[Path]:
+    """What the declarations stand on: schemas and EDIFACT directories."""
+    return [file for file in (folder / "schemas").rglob("*") if file.is_file() and file not in files]
 
 
 def _order(finding: Finding) -> tuple[bool, str, int, int]:

@@ -4,24 +4,48 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
+def span(text: str) -> timedelta:
+    """A duration as people write it. Raises ValueError."""
+    match = re.fullmatch(r"([0-9]{1,6})\s*([smhd])", text)
+    if not match:
+        raise ValueError("write a duration as 30s, 15m, 2h or 1d")
+    return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
+
+
 def _duration(value: Any) -> Any:
-    if isinstance(value, str):
-        match = re.fullmatch(r"([0-9]{1,6})\s*([smhd])", value)
-        if not match:
-            raise ValueError("write a duration as 30s, 15m, 2h or 1d")
-        return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
-    return value
+    return span(value) if isinstance(value, str) else value
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 """A natural time span: 30s, 15m, 2h, 1d."""
+
+
+_SPANS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+
+
+class Rate(NamedTuple):
+    """So many in every span."""
+
+    most: int
+    span: timedelta
+
+
+def _rate(value: Any) -> Any:
+    if isinstance(value, str):
+        match = re.fullmatch(r"([1-9][0-9]{0,8}) per (second|minute|hour|day)", value)
+        if not match:
+            raise ValueError("write a rate as 600 per minute (second, minute, hour, day)")
+        return Rate(int(match[1]), timedelta(seconds=_SPANS[match[2]]))
+    if value is not None and not isinstance(value, Rate):
+        raise ValueError("write a rate as 600 per minute (second, minute, hour, day)")
+    return value
 
 
 Level = Literal["transport", "syntax", "application", "business", "closing"]
@@ -70,6 +94,7 @@ class Party(Part):
     acknowledge: Literal["always", "asked", "never"] = "asked"  # CONTRL
     max_size: int = 50_000_000
     backlog: int = 500  # unopened interchanges; above it the hub leaves the rest at their source
+    rate: Annotated[Rate | None, BeforeValidator(_rate)] = None  # interchanges taken in; the rest stays at its source
     test_only: bool = False
 
 
@@ -97,6 +122,7 @@ class Route(Part):
 class Doors(Part):
     sftp: str = "127.0.0.1:2222"
     http: str = "127.0.0.1:8022"
+    metrics: str = ""  # figures for Prometheus; empty: none are served
 
 
 class Identity(Part):
@@ -108,6 +134,94 @@ class Identity(Part):
     crls: list[str] = []
 
 
+class Stamping(Part):
+    """A time-stamp authority (RFC 3161). Its roots are PEM files, below the site's folder unless absolute."""
+
+    url: str = Field(pattern="^https?://.")
+    roots: list[str] = Field(min_length=1)
+    stop_after: Duration = timedelta(hours=4)  # without a stamp for so long, the port takes nothing in
+
+
+class Evidence(Part):
+    """What has happened is sealed when so much time has passed or so many events have come, whichever is first."""
+
+    every: Duration = timedelta(minutes=1)
+    events: int = Field(default=1000, ge=1, le=10_000)
+    stamp: Stamping | None = None
+
+
+class Mail(Part):
+    """One plain-text mail to all of `to`, by the server `smtp` (host:port)."""
+
+    to: list[str]
+    from_: str = Field(alias="from")
+    smtp: str
+    user: str = ""
+    password: str = ""  # a reference
+
+
+class Webhook(Part):
+    """JSON by POST, with a bearer token or signed by HMAC-SHA256; both are references."""
+
+    url: str
+    token: str = ""
+    secret: str = ""
+
+
+class Alarm(Part):
+    """Whom to tell that something waits: by code, and perhaps by owner, party or endpoint. Exactly one way."""
+
+    on: list[str]  # codes of docs/findings.md, "delivery.*", "*"; "overdue" is whatever nobody looked at in time
+    owner: str = ""
+    party: str = ""
+    endpoint: str = ""
+    severity: Literal["info", "warning", "critical"] = "warning"
+    after: Duration | None = None  # only what has waited for so long
+    repeat: Duration | None = None  # again and again while it waits
+    resolved: bool = False  # also when it no longer waits
+    command: list[str] = []
+    mail: Mail | None = None
+    webhook: Webhook | None = None
+
+
+class Room(NamedTuple):
+    """So much room on a disk, as a share of it or in bytes."""
+
+    percent: int
+    bytes: int
+
+    def of(self, total: int) -> int:
+        return max(total * self.percent // 100, self.bytes)
+
+
+_SIZES = {"MB": 10**6, "GB": 10**9, "TB": 10**12}
+
+
+def _room(value: Any) -> Any:
+    match = re.fullmatch(r"([0-9]{1,6})\s*(%|MB|GB|TB)", value) if isinstance(value, str) else None
+    if isinstance(value, Room):
+        return value
+    if not match or (match[2] == "%" and int(match[1]) > 99):
+        raise ValueError("write room on a disk as 10% or 5 GB")
+    number = int(match[1])
+    return Room(number, 0) if match[2] == "%" else Room(0, number * _SIZES[match[2]])
+
+
+class Limits(Part):
+    """What the hub watches over itself (hub.conditions)."""
+
+    disk: Annotated[Room, BeforeValidator(_room)] = Room(10, 0)  # less free where spool/ is: nothing is taken in
+    unopened: Duration = timedelta(minutes=15)  # nothing that came in should wait longer to be opened
+    certificates: list[int] = [60, 30, 7]  # days before the end at which somebody is told
+    clock: Duration | None = None  # how far this machine's clock may be off; None: nobody asks
+
+
+class Retention(Part):
+    """How long bytes stay (hub.retention). None: for ever."""
+
+    payloads: Duration | None = None
+
+
 class Routes(Part):
     """routes.yaml: who is in this port."""
 
@@ -116,7 +230,11 @@ class Routes(Part):
     zone: str = "Asia/Shanghai"
     doors: Doors = Doors()
     identity: Identity = Identity()
+    evidence: Evidence = Evidence()
     attention: Duration = timedelta(hours=4)  # by when somebody should have looked at what is held
+    alarms: dict[str, Alarm] = {}
+    limits: Limits = Limits()
+    retention: Retention = Retention()
     parties: dict[str, Party]
     endpoints: dict[str, Endpoint]
     routes: dict[str, Route]

@@ -102,7 +102,7 @@ class Site:
 
 
 def fingerprint(files: list[Path]) -> str:
-    """SHA-256 over names and bytes of all declarations."""
+    """SHA-256 over names and bytes of all declarations and standards."""
     digest = hashlib.sha256()
     for file in sorted(files):
         digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")

@@ -18,6 +18,7 @@ from lxml import etree
 from hub.errors import DeclarationError
 from hub.finding import Finding, Place
 from hub.xml.gate import parse
+from hub.xml.patterns import explosive
 
 _XS = "{http://www.w3.org/2001/XMLSchema}"
 _MODELS = (f"{_XS}sequence", f"{_XS}choice", f"{_XS}all")
@@ -216,6 +217,12 @@ def _local(path: Path, files: dict[Path, etree._Element]) -> None:
         place = Place(file=str(path), line=findings[0].place.line or 1, column=findings[0].place.column or 1)
         raise DeclarationError(f"{path.name}: {said}", (Finding("site.bad_schema", place, said),))
     files[path] = root
+    for facet in root.iter(f"{_XS}pattern"):
+        if explosive(facet.get("value", "")):
+            said = f"pattern {facet.get('value')}: endless repetition within endless repetition"
+            at: Any = facet.sourceline
+            place = Place(file=str(path), line=at, column=1)
+            raise DeclarationError(f"{path.name}:{at}: {said}", (Finding("site.bad_schema", place, said),))
     for step in root.iter(f"{_XS}include", f"{_XS}import", f"{_XS}redefine", f"{_XS}override"):
         location = step.get("schemaLocation")
         if location is None:

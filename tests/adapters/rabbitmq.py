@@ -13,9 +13,7 @@ import shutil
 import signal
 import socket
 import subprocess
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -30,19 +28,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 from pika.adapters.blocking_connection import BlockingChannel
 
+from tests.adapters.network import Proxy, until
+
 SCRIPTS = Path("/usr/lib/rabbitmq/bin")
 USER, PASSWORD = "hub", "p/w@:d"
 LARGEST = 6_000_000
 #: Before a command: it dies with this process, even if that is killed.
 WITH_US = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
-
-
-def until(condition: Callable[[], object], seconds: float = 30) -> None:
-    """Poll; fail when it does not come true in time."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "did not come true in time"
-        time.sleep(0.02)
 
 
 def free_ports(count: int) -> list[int]:
@@ -252,85 +244,6 @@ class Broker:
     def count(self, queue: str) -> int:
         with self.channel() as channel:
             return int(channel.queue_declare(queue, passive=True).method.message_count)
-
-
-class Proxy:
-    """A network between the hub and the broker that can be cut.
-
-    at       after so many more bytes from the hub `then` is called, in a thread of the proxy, before the rest goes on
-    frozen   nothing passes either way, and nobody is told
-    """
-
-    def __init__(self, target: int) -> None:
-        self._target = target
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._listener.getsockname()[1])
-        self._ends: list[socket.socket] = []
-        self._threads: list[threading.Thread] = []
-        self._flows = threading.Event()
-        self._flows.set()
-        self._left = 0
-        self._then: Callable[[], object] | None = None
-        self._go(self._accept)
-
-    def _go(self, what: Callable[..., None], *arguments: object) -> None:
-        self._threads.append(threading.Thread(target=what, args=arguments))
-        self._threads[-1].start()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                near, _ = self._listener.accept()
-                try:
-                    far = socket.create_connection(("127.0.0.1", self._target), 5)
-                except OSError:
-                    near.close()
-                    continue
-                far.settimeout(None)
-                self._ends += [near, far]
-                self._go(self._pump, near, far, True)
-                self._go(self._pump, far, near, False)
-
-    def _pump(self, source: socket.socket, sink: socket.socket, outward: bool) -> None:
-        with suppress(OSError):
-            while data := source.recv(8192):
-                self._flows.wait()
-                if outward and self._then is not None:
-                    self._left -= len(data)
-                    if self._left <= 0:
-                        then, self._then = self._then, None
-                        then()
-                        self._flows.wait()
-                sink.sendall(data)
-        for end in (source, sink):
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-
-    def at(self, count: int, then: Callable[[], object]) -> None:
-        self._left, self._then = count, then
-
-    def freeze(self) -> None:
-        self._flows.clear()
-
-    def thaw(self) -> None:
-        self._flows.set()
-
-    def cut(self) -> None:
-        """End every connection; new ones are taken."""
-        for end in list(self._ends):
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        self.thaw()
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._threads[0].join(10)
-        self.cut()
-        for thread in self._threads:
-            thread.join(10)
-        for end in (self._listener, *self._ends):
-            end.close()
 
 
 @pytest.fixture(scope="session")

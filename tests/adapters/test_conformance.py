@@ -373,9 +373,26 @@ def test_an_unsafe_name_becomes_message(door: HttpDoor, ground: Ground) -> None:
     assert [a.name for a in http.inlet("e", http.Options(), ground).collect(9)] == ["message"]
 
 
-def test_a_missing_secret_is_told_at_once(ground: Ground) -> None:
-    with pytest.raises(DeclarationError, match="EPORT_NOT_SET"):
-        http.door(("127.0.0.1", 0), [DoorEndpoint("e", http.Options(submit_token="env:EPORT_NOT_SET"))], ground)
+def test_a_missing_token_closes_its_own_endpoint_until_it_is_there(ground: Ground) -> None:
+    tokens = {"e": "file:e.token", "late": "file:late.token"}
+    ground.site.mkdir(parents=True, exist_ok=True)
+    (ground.site / "e.token").write_text("TOKEN")
+    ends = [DoorEndpoint(name, http.Options(submit_token=token)) for name, token in tokens.items()]
+    opened = http.door(("127.0.0.1", 0), ends, ground)
+    try:
+        assert list(opened.keyless()) == ["late"]
+        url = f"http://127.0.0.1:{opened.address[1]}/submit"
+        ask = {"headers": {"Authorization": "Bearer TOKEN"}, "content": WHOLE, "trust_env": False}
+        assert [httpx2.post(f"{url}/{name}", **ask).status_code for name in tokens] == [202, 401]
+        for wrong in ("", " "):
+            (ground.site / "late.token").write_text(wrong)
+            assert opened.keyless() == {"late": "submit_token is empty"}
+            assert httpx2.post(f"{url}/late", content=WHOLE, trust_env=False).status_code == 401
+        (ground.site / "late.token").write_text("TOKEN")
+        assert opened.keyless() == {}
+        assert httpx2.post(f"{url}/late", **ask).status_code == 202
+    finally:
+        opened.close()
 
 
 @dataclass

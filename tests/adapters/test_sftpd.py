@@ -533,9 +533,35 @@ def test_unusable_keys_and_doubled_users_are_told(port: Port) -> None:
     for lines in (["ssh-dss AAAA"], ["ssh-ed25519 AAAAB3NzaC1yc2E="], ["file:none.pub"], ["ssh-ed25519 A"]):
         with pytest.raises(DeclarationError):
             server.key_blobs(lines, port.ground)
+    missing = sftpd.Options(user="late", keys=["file:late.pub"])
+    alone = sftpd.door(("127.0.0.1", 0), [DoorEndpoint("a", missing)], port.ground)
+    assert list(alone.keyless()) == ["a"] and "late.pub" in alone.keyless()["a"]
+    alone.close()
     twice = [DoorEndpoint(name, port.options["bohai"]) for name in ("a", "b")]
     with pytest.raises(DeclarationError, match="another endpoint"):
         sftpd.door(("127.0.0.1", 0), twice, port.ground)
+
+
+def test_a_missing_key_keeps_its_own_party_out_until_it_is_there(tmp_path: Path) -> None:
+    ground = Ground(tmp_path / "site", tmp_path / "spool")
+    for folder in (ground.site, ground.spool):
+        folder.mkdir()
+    lines = {user: key_pair(ground.site / user) for user in ("bohai", "late")}
+    (ground.site / "bohai.pub").write_text(lines["bohai"])
+    ends = {user: sftpd.Options(user=user, keys=[f"file:{user}.pub"]) for user in lines}
+    door = sftpd.door(("127.0.0.1", 0), [DoorEndpoint(user, options) for user, options in ends.items()], ground)
+    port = Port(ground, door, ends)
+    try:
+        port.transport().close()
+        with pytest.raises(paramiko.AuthenticationException):
+            port.transport("late")
+        (ground.site / "late.pub").write_text("no key at all")
+        assert "not an OpenSSH public key line" in door.keyless()["late"]
+        (ground.site / "late.pub").write_text(lines["late"])
+        assert door.keyless() == {}
+        port.transport("late").close()
+    finally:
+        door.close()
 
 
 # ------------------------------------------------------------------------------------------------ left behind

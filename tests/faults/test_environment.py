@@ -19,6 +19,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import paramiko
 import pytest
 from sqlalchemy import select
 
@@ -194,16 +195,31 @@ def test_a_door_whose_port_is_taken_is_told_and_opens_when_it_is_free(site: Path
 
 
 def test_without_its_keys_the_hub_says_which_file_it_misses_and_goes_on_once_it_is_there(
-    site: Path, tmp_path: Path
+    site: Path, tmp_path: Path, journal: Journal
 ) -> None:
     shutil.rmtree(site / "spool" / "keys")
     log = tmp_path / "hub.log"
     with starting(site, log):
-        said = until(lambda: re.findall(r"ERROR.*role gate.*", log.read_text("utf-8")))
+        said = until(lambda: re.findall(r"ERROR.*nobody can come in.*", log.read_text("utf-8")))
         assert "file:spool/keys/bohai.pub" in said[0]
+        until(lambda: "door.no_key" in waits(journal))
         prepare(ROOT, site)
-        until(lambda: addresses(site / "spool"))
+        until(lambda: "door.no_key" not in waits(journal))
         works(site)
+
+
+def test_a_missing_key_of_one_party_keeps_no_other_out(site: Path, journal: Journal) -> None:
+    key = site / "spool" / "keys" / "bohai.pub"
+    kept = key.read_bytes()
+    key.unlink()
+    with running(site):
+        until(lambda: "door.no_key" in waits(journal))
+        works(site)
+        with pytest.raises((OSError, paramiko.SSHException)):
+            hand_in(site, "BOHAI", "call.edi", ARRIVAL)
+        key.write_bytes(kept)
+        until(lambda: "door.no_key" not in waits(journal))
+        hand_in(site, "BOHAI", "call.edi", ARRIVAL)
 
 
 def test_a_missing_key_of_one_endpoint_stops_no_other(site: Path, journal: Journal) -> None:

@@ -13,11 +13,12 @@ from hub.catalogue import LANGUAGES, catalogue, page
 
 ROOT = Path(__file__).parents[2]
 FLOORS = [
-    {"errors", "finding", "catalogue", "message"},
+    {"errors", "finding", "plain", "logs", "catalogue", "message"},
     {"contract", "declaration"},
     {"edifact", "xml", "standards", "mapping", "identity"},
     {"site"},
     {"journal"},
+    {"evidence"},
     {
         "desk",
         "intake",
@@ -29,14 +30,20 @@ FLOORS = [
         "receipts",
         "cases",
         "clock",
+        "alarms",
+        "conditions",
+        "draining",
+        "retention",
         "rejection",
         "replies",
         "judging",
         "decisions",
+        "fence",
         "tracing",
+        "figures",
     },
     {"journey"},
-    {"engine"},
+    {"engine", "metrics", "doctor"},
     {"cli", "portal", "prove", "sandbox"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
