@@ -24,9 +24,17 @@ bench: $(VENV)/.installed ## how fast it is here: reading, mapping, the whole jo
 	$(BIN)/python tests/benchmarks/bench_edifact.py
 	$(BIN)/python tests/benchmarks/bench_mapping.py
 	$(BIN)/python tests/benchmarks/bench_journey.py
+	$(BIN)/python tests/benchmarks/bench_evidence.py
 	$(BIN)/python tests/benchmarks/bench_scrape.py
 
-prove: $(VENV)/.installed ## kill every role at every step, many times, and have an independent checker look
+prove: $(VENV)/.installed ## kill every role at every step, break everything around the hub, and have an independent checker look
 	$(BIN)/eport prove crash --kills 300
+	$(BIN)/eport prove faults
 
-.PHONY: help install test demo bench prove
+lock: ## requirements.lock anew: every package with its hashes, as of today
+	$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet --disable-pip-version-check pip-tools
+	{ sed -n '/^# /p' requirements.lock; .venv-lock/bin/pip-compile --quiet --generate-hashes --strip-extras --no-annotate \
+		--no-header --no-emit-options --allow-unsafe --extra postgresql --extra amqp -o - setup.cfg; } > .lock && mv .lock requirements.lock
+	rm -rf .venv-lock
+
+.PHONY: help install test demo bench prove lock

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import exists, select
+from sqlalchemy import and_, exists, select
 
 from hub import cases
 from hub.errors import Stale
@@ -83,7 +83,7 @@ def _waits_too_long(site: Site, journal: Journal, now: datetime) -> Iterator[Out
     longest = {name: max(rule.retry.first, rule.retry.longest) for name, rule in rules.items()}
     least = now + min(longest.values(), default=timedelta())
     d, e = t.delivery, t.endpoint
-    waits = d.c.state.in_((DeliveryState.PENDING, DeliveryState.FAILED))
+    waits = and_(d.c.endpoint.in_(rules), d.c.state.in_((DeliveryState.PENDING, DeliveryState.FAILED)))
     for table, name, rows in (
         ("delivery", "endpoint", journal.rows(select(d).where(waits, d.c.next_at > least).limit(BATCH))),
         ("endpoint", "id", journal.rows(select(e).where(e.c.state == EndpointState.BROKEN, e.c.next_at > least))),

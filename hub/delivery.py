@@ -53,7 +53,7 @@ def prepare(desk: Desk, outcome: Outcome, source: Source, leg: Leg) -> None:
         **made,
     )
     bound = _bound(desk.site, source, leg, made)
-    outcome.event(delivery, made["state"], kind=leg.kind, why=made["reason"], **bound)
+    outcome.event(delivery, made["state"], why=made["reason"], **bound)
     _refer(desk, outcome, source, delivery, leg, number, made["reason"])
 
 
@@ -110,6 +110,7 @@ def _bound(site: Site, source: Source, leg: Leg, made: Mapping[str, Any]) -> dic
     found = None if leg.kind in source.data else site.mapping_into(leg.kind, set(source.nodes))
     how = site.routes.endpoints[site.parties[leg.party].at].sign.get(site.kinds[leg.kind].rule.format, "")
     return {
+        "kind": leg.kind,
         "to": leg.party,
         "name": made["name"],
         "sha256": made["payload"],

@@ -71,7 +71,8 @@ def _released(journal: Journal, desk: Callable[[], Desk]) -> int:
     try:
         messages = journal.in_state(t.message, (MessageState.RELEASED,), BATCH)
         for _, rows in groupby(messages, lambda row: row["id"].rpartition(".")[0]):
-            _commit(journal, desk, [(row["id"], journal.count_try(t.message, row["id"])) for row in rows], take_up)
+            together = [(row["id"], journal.count_try(t.message, row["id"])) for row in rows]
+            _commit(journal, desk, [together], take_up)
         remade = journal.in_state(t.delivery, (DeliveryState.RELEASED,), BATCH)
         for row in remade:
             _commit(journal, desk, [(row["id"], journal.count_try(t.delivery, row["id"]))], make_again)
@@ -251,9 +252,10 @@ def _enter(desk: Desk, outcome: Outcome, ix: Interchange, index: int, message: O
     return standing
 
 
-def take_up(desk: Desk, batch: Sequence[tuple[str, int]]) -> list[Outcome]:
-    """Messages that were released: read again from their interchange, by today's declarations, to go on."""
-    return [_take_up(desk, id, tries) for id, tries in batch]
+def take_up(desk: Desk, batch: Sequence[Sequence[tuple[str, int]]]) -> list[Outcome]:
+    """Messages that were released, those of one interchange together: read again from it, by today's declarations, to
+    go on."""
+    return [_take_up(desk, id, tries) for messages in batch for id, tries in messages]
 
 
 def _take_up(desk: Desk, id: str, tries: int) -> Outcome:

@@ -15,6 +15,8 @@ def plain(text: str, keep: str = "") -> str:
     """`text` with everything that is not to be seen written as \\uXXXX, but for the characters of `keep`."""
     if text.isprintable():
         return text
+    if keep == "\n":  # a whole document, most of whose lines are plain
+        return "\n".join(map(plain, text.split("\n")))
     return "".join(c if c in keep or _seen(c) else json.dumps(c)[1:-1] for c in text)
 
 

@@ -11,6 +11,8 @@ from hub.finding import Finding
 from hub.plain import plain
 
 CONTEXT = 60
+SHOWN = 500
+"""Findings that are told one by one: a small file may have thousands, and its answer would be a large one."""
 
 
 def explain(name: str, data: bytes, findings: Sequence[Finding]) -> tuple[bytes, bytes]:
@@ -20,15 +22,17 @@ def explain(name: str, data: bytes, findings: Sequence[Finding]) -> tuple[bytes,
 
 
 def explain_in(lang: str, name: str, data: bytes, findings: Sequence[Finding]) -> str:
-    """Every finding with its place in the file, in one language."""
+    """The findings, each with its place in the file, in one language; the first SHOWN of them."""
     lines = [text("rejection.title", lang, name=plain(name), count=len(findings)), ""]
-    for number, finding in enumerate(findings, 1):
+    for number, finding in enumerate(findings[:SHOWN], 1):
         what, remedy = describe(finding, lang)
         lines.append(f"{number}. [{finding.code}] {what}")
         lines.append(f"   {where(finding)}")
         lines.extend(f"   {line}" for line in excerpt(data, finding))
         lines.append(f"   → {remedy}")
         lines.append("")
+    if len(findings) > SHOWN:
+        lines.append(text("rejection.more", lang, count=len(findings) - SHOWN))
     return "\n".join(lines)
 
 
@@ -51,7 +55,8 @@ def _line(data: bytes) -> str:
 
 def machine(name: str, findings: Sequence[Finding]) -> bytes:
     """The same for a program; what a terminal could obey is escaped in it."""
-    rows = json.dumps({"file": name, "findings": as_rows(findings)}, ensure_ascii=False, indent=1)
+    told = {"file": name, "count": len(findings), "findings": as_rows(findings[:SHOWN])}
+    rows = json.dumps(told, ensure_ascii=False, indent=1)
     return plain(rows, keep="\n").encode()
 
 

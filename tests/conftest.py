@@ -1,4 +1,4 @@
-"""What several rooms of tests share: the databases that a journal may stand on."""
+"""What several rooms of tests share: the databases that a journal may stand on, and a broker."""
 
 from __future__ import annotations
 
@@ -7,12 +7,19 @@ from collections.abc import Iterator
 import pytest
 
 from tests import postgresql
+from tests.adapters import rabbitmq
 
 
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[str]:
     with postgresql.server() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[rabbitmq.Broker]:
+    with rabbitmq.server(tmp_path_factory.mktemp("rabbitmq")) as started:
+        yield started
 
 
 @pytest.fixture

@@ -72,7 +72,7 @@ def _home(name: str, options: Options, ground: Ground) -> Path:
 
 def inlet(name: str, options: Options, ground: Ground) -> BoxInlet:
     """What this party has uploaded. Works whether or not the door runs in this process."""
-    return BoxInlet(_home(name, options, ground), options.incomplete_after)
+    return BoxInlet(_home(name, options, ground), options.incomplete_after, options.abandoned_after)
 
 
 def outlet(name: str, options: Options, ground: Ground) -> BoxOutlet:

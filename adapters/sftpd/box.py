@@ -242,19 +242,7 @@ class Box:
         for item in os.scandir(self.home / "outbound"):
             if names.temporary(item.name):
                 with suppress(OSError):
-                    _remove_unchanged_since(Path(item.path), oldest)
-
-
-def _remove_unchanged_since(path: Path, oldest: int) -> None:
-    """Remove a file that was last changed before `oldest` (ns). OSError when it is held, gone or no file."""
-    if os.lstat(path).st_mtime_ns >= oldest:
-        return
-    descriptor = disk.hold(path, os.O_RDONLY)
-    try:
-        if os.fstat(descriptor).st_mtime_ns < oldest:
-            os.unlink(path)
-    finally:
-        os.close(descriptor)
+                    disk.remove_unchanged_since(Path(item.path), oldest)
 
 
 def _size(item: os.DirEntry[str]) -> int:

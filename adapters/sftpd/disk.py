@@ -79,6 +79,18 @@ def hold(path: Path, flags: int) -> int:
     return descriptor
 
 
+def remove_unchanged_since(path: Path, oldest: int) -> None:
+    """Remove a file that was last changed before `oldest` (ns). OSError when it is held, gone or no file."""
+    if os.lstat(path).st_mtime_ns >= oldest:
+        return
+    descriptor = hold(path, os.O_RDONLY)
+    try:
+        if os.fstat(descriptor).st_mtime_ns < oldest:
+            os.unlink(path)
+    finally:
+        os.close(descriptor)
+
+
 def held(path: Path) -> bool:
     """True when a session is writing this file (or it is gone)."""
     try:

@@ -202,11 +202,16 @@ class Handler(paramiko.SFTPServer):
         return data[0], data[1:]
 
     def _process(self, kind: int, request_number: int, msg: paramiko.Message) -> None:
-        opened = len(self.file_table) + len(self.folder_table)  # type: ignore[attr-defined]
+        opened = len(self.file_table) + len(self.folder_table)
         if kind in (CMD_OPEN, CMD_OPENDIR) and opened >= HANDLES:
-            self._send_status(request_number, FAILURE, "too many files are open")  # type: ignore[attr-defined]
+            self._send_status(request_number, FAILURE, "too many files are open")
             return
         super()._process(kind, request_number, msg)  # type: ignore[misc]
+
+    def finish_subsystem(self) -> None:
+        super().finish_subsystem()
+        if self.sock is not None:
+            self.sock.close()  # else it stays open until the collector of garbage comes by
 
     def _check_file(self, request_number: int, msg: paramiko.Message) -> None:
         # It offers only MD5 and SHA-1, and a range beyond the end of the file would never finish.

@@ -44,9 +44,10 @@ def _whole(path: Path) -> bool:
 class BoxInlet:
     """Whole uploads in .taken, oldest first, then cut ones that lie unchanged in outbound."""
 
-    def __init__(self, home: Path, incomplete_after: float) -> None:
+    def __init__(self, home: Path, incomplete_after: float, abandoned_after: float = 86_400) -> None:
         self._home = home
         self._incomplete_after = incomplete_after
+        self._abandoned_after = abandoned_after
 
     def collect(self, limit: int) -> Sequence[Arrival]:
         found: list[Arrival] = []
@@ -59,8 +60,12 @@ class BoxInlet:
     def _stale(self, limit: int) -> list[Arrival]:
         now = time.time_ns()
         oldest, forgotten = now - int(self._incomplete_after * 1e9), now - FORGOTTEN
+        abandoned = now - int(self._abandoned_after * 1e9)
         found = []
         for item in os.scandir(self._home / "outbound"):
+            if names.temporary(item.name):  # also of a party that never comes back: the door looks only when it does
+                with suppress(OSError):
+                    disk.remove_unchanged_since(Path(item.path), abandoned)
             if not names.safe(item.name) or names.temporary(item.name):
                 continue
             state = disk.state(Path(item.path))

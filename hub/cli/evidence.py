@@ -51,7 +51,11 @@ def export(
     finally:
         journal.close()
     to = to or Path(f"{legal(ref)}.evidence.zip")
-    to.write_bytes(data)
+    try:
+        to.write_bytes(data)
+    except OSError as fault:
+        typer.echo(f"{to}: {fault.strerror}", err=True)
+        raise typer.Exit(2) from None
     typer.echo(str(to))
 
 
@@ -67,9 +71,15 @@ def verify_bundle(
     """脱机核验一个存证包 · check a bundle; needs neither hub nor network.
 
     Exit code 0: proved · 1: refused · 2: consistent, but nobody said whose certificate counts (or no such file)."""
+    from hub.errors import IdentityError
     from hub.evidence.verify import verify
 
-    report = verify(read(file), _trust(ca, fingerprint), _certificates(stamp_ca))
+    try:
+        trust, stamp_roots = _trust(ca, fingerprint), _certificates(stamp_ca)
+    except IdentityError as fault:
+        typer.echo(str(fault), err=True)
+        raise typer.Exit(2) from None
+    report = verify(read(file), trust, stamp_roots)
     if json_:
         out(_as_json(report))
     else:
@@ -161,11 +171,11 @@ def _tell(report: Report, lang: str | None) -> None:
     speak = language(lang)
 
     def say(key: str, **holes: object) -> None:
-        typer.echo(plain(text(key, speak, **holes)))
+        typer.echo(plain(text(key, speak, **holes)).rstrip())
 
     show_findings(report.findings, lang)
     if report.verdict != "refused":
-        for key, holes in tell(report.events):
+        for key, holes in tell(report.events, report.signers):
             say(key, **holes)
         for one in report.stamps:
             holes = {"at": f"{one.at:%Y-%m-%dT%H:%M:%SZ}", "authority": one.authority, "number": str(one.number)}
@@ -194,6 +204,7 @@ def _as_json(report: Report) -> dict[str, Any]:
             {"head": s.number, "at": s.at.isoformat(), "authority": s.authority, "root": fingerprint(s.root)}
             for s in report.stamps
         ],
+        "signers": [{"event": seq, "party": party} for seq, party in report.signers.items()],
         "removed": report.removed,
         "findings": as_rows(report.findings),
     }

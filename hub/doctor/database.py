@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import select, text
 
+from hub import conditions
 from hub.doctor.line import Line, Patient, graded, span
 from hub.journal import tables as t
 from hub.journal.schema import revisions
@@ -42,7 +43,11 @@ def schema(p: Patient) -> Line:
 
 
 def clocks(p: Patient) -> Line:
-    """The database's clock against this machine's; and no event from the future, which a clock set back would leave."""
+    """The database's clock against this machine's; no event from the future, which a clock set back would leave; and,
+    where `limits: {clock: …}` asks, what the kernel says."""
+    off = conditions.clock(p.limits)
+    if off:
+        return Line("clocks", "bad", off, "timedatectl")
     e = t.event
     newest = p.journal.row(select(e.c.at).order_by(e.c.seq.desc()).limit(1))
     ahead = max(newest["at"] - p.now, timedelta()) if newest else timedelta()

@@ -14,6 +14,7 @@ from hub.engine import identity
 from hub.errors import DeclarationError, EportError, IdentityError
 from hub.journal.journal import Journal
 from hub.site.load import load
+from hub.site.model import Limits
 from hub.site.site import Site
 
 Check = Callable[[Patient], Line]
@@ -56,7 +57,7 @@ def examine(folder: Path, now: datetime) -> list[Line]:
     """All lines of the page. What cannot be looked at is bad, and says why."""
     site, lines = _declared(folder)
     journal = Journal(folder / "spool", "doctor")
-    patient = Patient(folder, journal, now)
+    patient = Patient(folder, journal, now, site.routes.limits if site is not None else Limits())
     try:
         lines += [_look(name, check, patient) for name, check in OF_MACHINE.items()]
         if site is not None and site.signer is not None:

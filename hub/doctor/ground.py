@@ -18,10 +18,6 @@ from hub.doctor.line import Line, Patient, graded, span
 from hub.engine import footing, roster
 from hub.engine.roles import ROLES
 
-FREE = 0.10
-"""Share of the disk below which somebody should look;"""
-FULL = 0.03
-"""and below which it is bad."""
 SYNCS = 20
 SLOW, STUCK = 0.05, 0.5
 """Seconds that half of the syncs may take before it is slow, and before nothing can go on like this."""
@@ -64,10 +60,11 @@ def processes(p: Patient) -> Line:
 
 
 def disk(p: Patient) -> Line:
+    """Bad where nothing is taken in any more (`limits: {disk: …}`), to be looked at below twice as much room."""
     room = shutil.disk_usage(p.folder / "spool")
-    used = 1 - room.free / room.total
-    verdict = graded(used, 1 - FREE, 1 - FULL)
-    shown = f"{room.free / 1e9:.1f} GB of {room.total / 1e9:.1f} GB ({1 - used:.0%})"
+    least = p.limits.disk.of(room.total)
+    verdict = graded(-room.free, -2 * least, -least)
+    shown = f"{room.free / 1e9:.1f} GB of {room.total / 1e9:.1f} GB ({room.free / room.total:.0%})"
     return Line("disk", verdict, shown, "" if verdict == "ok" else f"du -xh -d 2 {p.folder / 'spool'} | sort -h")
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
 from hub.journal.journal import Journal
+from hub.site.model import Limits
 
 Verdict = Literal["ok", "look", "bad"]
 
@@ -26,11 +27,13 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """One hub. The checks only read, but for a few bytes that the check of the disk writes and removes."""
+    """One hub. The checks only read, but for a few bytes that the check of the disk writes and removes. `limits` are
+    the site's, or the usual ones where its declarations cannot be read."""
 
     folder: Path
     journal: Journal
     now: datetime
+    limits: Limits = field(default_factory=Limits)
 
     def age(self, since: datetime) -> timedelta:
         return self.now - since

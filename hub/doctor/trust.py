@@ -13,14 +13,13 @@ from hub.evidence import seal
 from hub.journal import tables as t
 from hub.site.site import Site
 
-LOOK, BAD = 60, 7
-"""Days before its end at which a certificate should be looked at, and at which it is bad."""
 SHOWN = 3
 SEALED = timedelta(minutes=5), timedelta(hours=4)
 
 
 def certificates(p: Patient, site: Site) -> Line:
-    """The next to expire: of the hub, the parties, the CAs; and revocation lists that should have been renewed."""
+    """The next to expire: of the hub, the parties, the CAs; and revocation lists that should have been renewed. To be
+    looked at from the first time on at which somebody is told (`limits: {certificates: …}`), bad from the last."""
     found = expiries(site, p.folder)
     if not found:
         return Line("certificates", "bad", "-", "eport cert list")
@@ -36,7 +35,7 @@ def _judge(one: Expiry, p: Patient) -> Verdict:
     left = (one.until - p.now).total_seconds() / 86400
     if one.kind == "crl":
         return "bad" if left < 0 else "ok"
-    return graded(-left, -LOOK, -BAD)
+    return graded(-left, -max(p.limits.certificates, default=0), -min(p.limits.certificates, default=0))
 
 
 def seals(p: Patient) -> Line:

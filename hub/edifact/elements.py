@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from hub.edifact.directory import Component, Directory, ElementSpec
 from hub.edifact.model import Element, RawMessage, Repeats, Segment
+from hub.edifact.tokenizer import KEEP
 from hub.finding import Finding, Place
 
 _PICTURE = re.compile(r"(an|a|n)(\.\.)?(\d+)$")
@@ -62,6 +63,8 @@ def check(message: RawMessage, directory: Directory) -> list[Finding]:
             checker = checkers[tag] = _checker(directory, tag)
         if not checker.clean(segment.fresh()):
             findings += checker.tell(segment, message.reference)
+            if len(findings) >= KEEP:
+                break
     return findings
 
 

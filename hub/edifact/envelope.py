@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from hub.edifact.model import Envelope, RawMessage, Segment, Separators, Trailer
 from hub.edifact.separators import CHARSETS, cutter, fits, printable, segment_length
-from hub.edifact.tokenizer import Limits, Source, Tokenizer
+from hub.edifact.tokenizer import Limits, Source, Tokenizer, limit
 from hub.finding import Finding, Place
 
 _IDENTIFIED = ((1, 1, "0062"), (2, 1, "0065"), (2, 2, "0052"), (2, 3, "0054"), (2, 4, "0051"))
@@ -58,7 +58,10 @@ class Interchange:
         elif tag == "UNH":
             if tokens.segments:
                 yield self.message(None, segment.offset)
-            self.begin(segment)
+            if self.messages < tokens.limits.messages:
+                self.begin(segment)
+            else:
+                yield self.stop(limit("messages", tokens.limits.messages, segment.offset), segment.offset)
         elif tag == "UNB" and self.envelope is None:
             yield self.opening(segment)
         elif tag in ("UNA", "UNB"):

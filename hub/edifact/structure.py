@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from hub.edifact.directory import MessageSpec, Node
 from hub.edifact.model import Group, RawMessage, Segment
+from hub.edifact.tokenizer import KEEP
 from hub.finding import Finding, Place
 
 CODES = frozenset(
@@ -103,6 +104,8 @@ def build(message: RawMessage, spec: MessageSpec) -> tuple[Group, list[Finding]]
     walk = _Walk(message, _Frame(_compiled(spec), root))
     for segment in message.segments:
         walk.place(segment)
+        if len(walk.findings) >= KEEP:
+            return root, walk.findings
     walk.finish()
     return root, walk.findings
 

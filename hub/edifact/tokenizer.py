@@ -14,18 +14,21 @@ from hub.edifact.separators import BLANK, NEVER, cutter, odd_release, printable
 from hub.finding import Finding, Place
 
 SERVICE = frozenset(("UNA", "UNB", "UNZ", "UNH", "UNT", "UNG", "UNE", "UNO"))
-_KEEP = 1000  # findings kept for one message or one interchange; a hostile file could give one a byte
+KEEP = 1000
+"""Findings kept of one message or one interchange: a hostile file could give one a byte."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of what is read. `interchange`, `segment` and `element` in bytes; `segments` counts one message."""
+    """Bounds of what is read. `interchange`, `segment` and `element` in bytes; `segments` counts one message,
+    `messages` one interchange."""
 
     interchange: int = 50_000_000
     segment: int = 65536
     element: int = 4096
     components: int = 100
     segments: int = 200_000
+    messages: int = 10_000
 
 
 def limit(what: str, bound: int, offset: int) -> Finding:
@@ -86,7 +89,7 @@ class Tokenizer:
         self._nul = False
 
     def note(self, finding: Finding) -> None:
-        if len(self.found) < _KEEP:
+        if len(self.found) < KEEP:
             self.found.append(finding)
 
     def place(self, segment: Segment, element: int | None = None, component: int | None = None) -> Place:
@@ -120,7 +123,7 @@ class Tokenizer:
                     offset += len(piece) - len(stripped)
                     piece = stripped
                     if not piece:
-                        if terminator not in "\r\n" and len(self.found) < _KEEP:  # a file may be nothing else
+                        if terminator not in "\r\n" and len(self.found) < KEEP:  # a file may be nothing else
                             self.note(Finding("edifact.segment_empty", Place(offset=offset)))
                         continue
                 if at - offset > suspect and self._exceeds(piece, offset):

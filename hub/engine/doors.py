@@ -6,6 +6,7 @@ import json
 import logging
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,8 @@ def refuse(opened: Iterable[Door], ground: Ground, why: str) -> None:
         door.refuse(why)
     path = ground.spool / "run" / f"shut-{os.getpid()}"
     if why:
-        path.write_text(why, "utf-8")
+        with suppress(OSError):  # the disk may be full
+            path.write_text(why, "utf-8")
     else:
         path.unlink(missing_ok=True)
 

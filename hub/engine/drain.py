@@ -32,7 +32,8 @@ def drain(folder: Path, journal: Journal, limit: timedelta, now: Callable[[], da
         raise JournalError(f"no hub runs in {folder}")
     until = time.monotonic() + limit.total_seconds()
     _tell(heads, signal.SIGUSR1)
-    while not _shut(folder) and time.monotonic() < until:
+    shut_by = min(until, time.monotonic() + PATIENCE)
+    while not _shut(folder) and time.monotonic() < shut_by:
         time.sleep(LOOK)
     rest = _finish(journal, until, now)
     _tell(_heads(folder), signal.SIGTERM)

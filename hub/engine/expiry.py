@@ -41,14 +41,10 @@ def expiries(site: Site, folder: Path) -> list[Expiry]:
 def _issued(keys: Path) -> dict[str, datetime]:
     """By party, the longest-lasting certificate that the embedded CA has issued and not revoked."""
     try:
-        rows = Authority(keys).listing()
-    except IdentityError:
+        good = Authority(keys).good()
+    except IdentityError:  # a hub with certificates of its own needs no CA
         return {}
-    until: dict[str, datetime] = {}
-    for row in rows:
-        if row.revoked_at is None:
-            until[row.party] = max(row.not_after, until.get(row.party, row.not_after))
-    return until
+    return {party: max(one.not_valid_after_utc for one in certificates) for party, certificates in good.items()}
 
 
 def _name(subject: x509.Name) -> str:

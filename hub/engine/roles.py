@@ -16,7 +16,7 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ from typing import Any
 
 import adapters
 from hub import clock, conditions, courier, intake, journey
-from hub.contract import Ground, Handover, Inlet, Known, Leaving, Outlet, closing
+from hub.contract import Door, Ground, Handover, Inlet, Known, Leaving, Outlet, closing
 from hub.engine import doors, upkeep
 from hub.engine.stride import Stride
 from hub.errors import AdapterError, DeclarationError, Stale, Untrusted
@@ -62,20 +62,14 @@ def run(role: str, site: Site, journal: Journal, ground: Ground, stop: threading
     ROLES[role](site, journal, ground, stop)
 
 
-def loop(stop: threading.Event, step: Callable[[], int], full: int) -> None:
-    """Repeat `step` until `stop`. It rests unless its round was full: what comes meanwhile shares the next commit."""
-    while not stop.is_set():
-        if step() < full:
-            stop.wait(IDLE)
-
-
 @dataclass(slots=True)
 class Round:
-    """One endpoint's thread: its bell, what its source leaves lying (None: not told yet), how fast its party may send
-    (None: as it likes), the fault that ended it."""
+    """One endpoint's thread: its bell, whether nothing is taken in here, what its source leaves lying (None: not told
+    yet), how fast its party may send (None: as it likes), the fault that ended it."""
 
     endpoint: str
     bell: threading.Event
+    shut: bool = False
     left: str | None = None
     pace: intake.Pace | None = None
     fault: BaseException | None = None
@@ -90,7 +84,7 @@ def gate(site: Site, journal: Journal, ground: Ground, stop: threading.Event) ->
     sources = _sources(site, journal, ground)
     shut = _shut(site, ground)
     waits = _waits(site, journal, now(), shut)
-    doors.refuse(opened, ground, shut)
+    _turn_away(opened, ground, shut)
     rounds = {name: Round(name, threading.Event(), pace=_pace(site, name)) for name in sources}
     threads = {
         name: threading.Thread(
@@ -108,9 +102,10 @@ def gate(site: Site, journal: Journal, ground: Ground, stop: threading.Event) ->
             journal.locks.sure()
             before, shut = shut, _shut(site, ground)
             waits.update(_waits(site, journal, now(), shut))
+            for one in rounds.values():
+                one.shut = bool(shut)
             if shut != before:
-                log.warning("nothing is taken in: %s", shut) if shut else log.info("taking in again")
-                doors.refuse(opened, ground, shut)
+                _turn_away(opened, ground, shut)
             if abs(now() - looked) >= LOOK_FOR_KEYS:
                 looked, missing = now(), doors.keyless(opened)
                 if missing != outside:
@@ -130,15 +125,20 @@ def gate(site: Site, journal: Journal, ground: Ground, stop: threading.Event) ->
 def _take_in(
     site: Site, journal: Journal, inlet: Inlet, waits: dict[str, int], mine: Round, stop: threading.Event
 ) -> None:
-    """Serve one source as long as no other process does; rest a while when it is out of reach. A fault of the journal
-    ends the whole role."""
+    """Serve one source as long as no other process does; rest a while when it is out of reach. It rests unless a round
+    was full: what comes meanwhile shares the next commit. A fault of the journal ends the whole role."""
+    source, held = f"source-{mine.endpoint}", False
     try:
         while not stop.is_set():
-            if not journal.locks.hold(f"source-{mine.endpoint}"):
+            if mine.shut:
+                journal.locks.drop(source)  # another machine may take in
+            held = not mine.shut and (held or journal.locks.hold(source))
+            if not held:
                 stop.wait(1)
                 continue
             try:
-                loop(stop, lambda: _take_and_tell(site, journal, inlet, waits, mine), intake.BATCH)
+                if _take_and_tell(site, journal, inlet, waits, mine) < intake.BATCH:
+                    stop.wait(IDLE)
             except AdapterError:
                 stop.wait(REST)
     except BaseException as fault:
@@ -173,6 +173,15 @@ def _shut(site: Site, ground: Ground) -> str:
     return "" if conditions.room(ground.spool, site.routes.limits.disk) else "the disk is nearly full"
 
 
+def _turn_away(opened: Sequence[Door], ground: Ground, shut: str) -> None:
+    """Have the doors say why they take nothing in, or take in again."""
+    doors.refuse(opened, ground, shut)
+    if shut:
+        log.warning("nothing is taken in: %s", shut)
+    else:
+        log.info("the gate is open")
+
+
 def _waits(site: Site, journal: Journal, at: datetime, shut: str = "") -> dict[str, int]:
     """How many interchanges of each party wait to be opened; more than anybody may have, while the gate is `shut` or
     what happens here has not been time-stamped for too long."""
@@ -192,7 +201,6 @@ def _tell_keyless(site: Site, journal: Journal, missing: dict[str, str], at: dat
     outcome = Outcome()
     for endpoint, rule in site.routes.endpoints.items():
         if endpoint in missing:
-            log.error("nobody can come in at %s: %s", endpoint, missing[endpoint])
             outcome.wait("door", f"door/{endpoint}", "door.no_key", at + rule.attention, missing[endpoint])
         else:
             outcome.rest(f"door/{endpoint}")
@@ -236,7 +244,6 @@ def _sources(site: Site, journal: Journal, ground: Ground) -> dict[str, Inlet]:
         try:
             made: Inlet | None = _open(site, name, ground, "inlet")
         except DeclarationError as fault:
-            log.error("endpoint %s is not read: %s", name, fault)
             _file_fault(site, journal, name, fault)
         else:
             opened |= {name: made} if made is not None else {}
@@ -317,7 +324,7 @@ def _courier(site: Site, journal: Journal, ground: Ground, mine: Round, stop: th
                 if not journal.locks.hold(f"endpoint-{mine.endpoint}") or _serve(site, journal, ground, mine, stop):
                     stop.wait(1)
             except (AdapterError, DeclarationError) as fault:
-                log.exception("endpoint %s", mine.endpoint)
+                log.exception("endpoint %s", mine.endpoint, extra={"endpoint": mine.endpoint})
                 _file_fault(site, journal, mine.endpoint, fault)
                 stop.wait(1)
     except BaseException as fault:

@@ -7,6 +7,7 @@ import os
 import re
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,8 +65,9 @@ def write_deaths(folder: Path, deaths: Mapping[str, int]) -> None:
     """How often each role has died, and was started again, since `eport up` began."""
     path = _run(folder) / _DEATHS
     fresh = path.with_suffix(".new")
-    fresh.write_text(json.dumps(deaths), "utf-8")
-    fresh.rename(path)
+    with suppress(OSError):  # a full disk is no reason for the supervisor to end as well
+        fresh.write_text(json.dumps(deaths), "utf-8")
+        fresh.rename(path)
 
 
 def deaths(folder: Path) -> dict[str, int]:

@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-LASTS = 0.5
+LASTS = 0.25
 """Seconds of one round."""
-LEAST = 10
+LEAST = 8
 """Below this a commit would cost more than what it commits."""
 
 

@@ -191,8 +191,11 @@ def _be(role: str, site: Site, folder: Path, alive: int) -> int:
         stop = threading.Event()
         threading.Thread(target=_watch, args=(alive, stop), name="watch", daemon=True).start()
         be(role, site, folder, stop)
-    except (AdapterError, DeclarationError, IdentityError) as fault:
+    except (AdapterError, DeclarationError, IdentityError, JournalError) as fault:
         log.error("role %s: %s", role, fault)
+        return 1
+    except DBAPIError as fault:
+        log.error("role %s: the journal: %s", role, fault.orig)
         return 1
     except Exception:
         log.exception("role %s", role)

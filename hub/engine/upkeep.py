@@ -28,7 +28,7 @@ def jobs(site: Site, journal: Journal, ground: Ground, now: Now) -> list[tuple[C
     return [
         (lambda: filing.file(site, journal, now()), 1.0),
         (lambda: conditions.watch(site, journal, ground.spool, now()), 10.0),
-        (lambda: retention.clear(site, journal, now()), 60.0),
+        (lambda: retention.clear(site, journal, now()), 10.0),
         (lambda: retention.collect(journal, now()), 60.0),
     ]
 

@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from hub.finding import Finding, Place
 
-LARGEST = 1 << 29
+LARGEST = 1 << 28
 """Bytes of a bundle."""
 MOST = 50_000
 """Members of a bundle."""

@@ -15,7 +15,7 @@ from itertools import islice
 from typing import Any
 
 from cryptography import x509
-from sqlalchemy import func, select
+from sqlalchemy import Table, func, select
 
 from hub.errors import JournalError
 from hub.evidence import canonical, merkle, stamp
@@ -30,6 +30,8 @@ from hub.journal.statements import Row
 
 MOST = 20
 """Findings; behind the first ones of a damaged journal nothing new is said."""
+PAGE = 100
+"""Seals that are read at once."""
 OUTSIDE = {"head": str, "signature": str}
 """One line of what `outside` writes."""
 
@@ -65,7 +67,7 @@ def audit(
 
 def outside(journal: Journal) -> Iterator[bytes]:
     """Every signed head as one line, for keeping somewhere else."""
-    for row in journal.rows(select(t.seal.c.head, t.seal.c.signature).order_by(t.seal.c.number)):
+    for row in _seals(journal):
         signature = base64.b64encode(row["signature"]).decode()
         yield canonical.dump({"head": row["head"].decode("utf-8", "replace"), "signature": signature})
 
@@ -79,29 +81,37 @@ def _all(
     payloads: bool,
     result: Audit,
 ) -> Iterator[Finding]:
-    stamps = {row["number"]: row["response"] for row in journal.rows(select(t.stamp))}
-    digests: dict[int, bytes] = {}
+    known: dict[int, str] = {}
     before: Row | None = None
-    numbers = [row["number"] for row in journal.rows(select(t.seal.c.number).order_by(t.seal.c.number))]
-    for number in numbers:
-        row = journal.rows(select(t.seal).where(t.seal.c.number == number))[0]
+    for row in _seals(journal):
         yield from _seal(row, before, port, register, result)
         yield from _tree(journal, row, before)
-        if number in stamps:
-            yield from _stamp(row, stamps[number], stamp_roots)
-            result.stamps += 1
-        digests[number] = row["head"]
+        known[row["number"]] = digest(row["head"])
         before = row
         result.heads += 1
         result.events += len(row["leaves"]) // 32
-    for number in sorted(stamps.keys() - set(numbers)):
-        yield _no("evidence.seal_missing", f"seal {number}", expected="a stamp is over it")
+    for row in _pages(journal, t.stamp):
+        yield from _stamp(journal, row, stamp_roots)
+        result.stamps += 1
     e = t.event
     waiting = select(func.count().label("n")).where(e.c.seq > (before["last"] if before else 0))
     result.unsealed = journal.rows(waiting)[0]["n"]
-    yield from _kept(kept, digests, port, register)
+    yield from _kept(kept, known, port, register)
     if payloads:
         yield from _payloads(journal, result)
+
+
+def _seals(journal: Journal) -> Iterator[Row]:
+    return _pages(journal, t.seal)
+
+
+def _pages(journal: Journal, table: Table) -> Iterator[Row]:
+    """All rows in the order of their number, never many at once."""
+    rows: Sequence[Row] = [{"number": 0}]
+    while rows:
+        behind = table.c.number > rows[-1]["number"]
+        rows = journal.rows(select(table).where(behind).order_by(table.c.number).limit(PAGE))
+        yield from rows
 
 
 def _no(code: str, path: str, found: str = "", expected: str = "") -> Finding:
@@ -177,12 +187,17 @@ def _leaf(event: Row) -> bytes:
         return b""
 
 
-def _stamp(row: Row, response: bytes, roots: tuple[x509.Certificate, ...]) -> Iterator[Finding]:
-    for finding in stamp.verify(row["head"], response, roots).findings:
+def _stamp(journal: Journal, row: Row, roots: tuple[x509.Certificate, ...]) -> Iterator[Finding]:
+    """The stamp is over the head of its seal."""
+    sealed = journal.row(select(t.seal.c.head).where(t.seal.c.number == row["number"]))
+    if sealed is None:
+        yield _no("evidence.seal_missing", f"seal {row['number']}", expected="a stamp is over it")
+        return
+    for finding in stamp.verify(sealed["head"], row["response"], roots).findings:
         yield _no(finding.code, f"seal {row['number']} stamp", finding.found, finding.expected)
 
 
-def _kept(kept: Sequence[bytes], known: dict[int, bytes], port: str, register: Register) -> Iterator[Finding]:
+def _kept(kept: Sequence[bytes], known: dict[int, str], port: str, register: Register) -> Iterator[Finding]:
     """What somebody outside has kept is what the journal has."""
     for count, line in enumerate(kept, 1):
         path = f"heads:{count}"
@@ -199,8 +214,8 @@ def _kept(kept: Sequence[bytes], known: dict[int, bytes], port: str, register: R
             yield _no(wrong.code, path, wrong.found, wrong.expected)
         elif head.number not in known:
             yield _no("evidence.rolled_back", f"seal {head.number}", str(max(known, default=0)), str(head.number))
-        elif known[head.number] != data:
-            yield _no("evidence.forked", f"seal {head.number}", digest(known[head.number]), digest(data))
+        elif known[head.number] != digest(data):
+            yield _no("evidence.forked", f"seal {head.number}", known[head.number], digest(data))
 
 
 def _payloads(journal: Journal, result: Audit) -> Iterator[Finding]:

@@ -36,7 +36,7 @@ LINKS = 2_000
 
 def export(site: Site, journal: Journal, ref: str, story: Mapping[str, Sequence[Row]]) -> bytes:
     """The bundle about `ref`, whose story (hub.tracing) is known. Raises Impossible where an event of it is not sealed
-    yet."""
+    yet, or there is more of it than a bundle may hold."""
     events = _events(journal, _subjects(journal, story))
     if not events or events[-1]["seq"] > sealed_up_to(journal):
         raise Impossible(f"{ref}: not sealed yet; the hub's clock does that every {site.routes.evidence.every}")
@@ -60,14 +60,15 @@ def export(site: Site, journal: Journal, ref: str, story: Mapping[str, Sequence[
         "reference": ref,
         "removed": sorted(files.removed),
     }
-    return archive.write(
-        {
-            "README.txt": readme(),
-            "manifest.json": canonical.dump(manifest),
-            "events.jsonl": b"".join(canonical.event(event) + b"\n" for event in events),
-            **{f"files/{sha256}": data for sha256, data in files.found.items()},
-        }
-    )
+    members = {
+        "README.txt": readme(),
+        "manifest.json": canonical.dump(manifest),
+        "events.jsonl": b"".join(canonical.event(event) + b"\n" for event in events),
+        **{f"files/{sha256}": data for sha256, data in files.found.items()},
+    }
+    if len(members) > archive.MOST or len(data := archive.write(members)) > archive.LARGEST:
+        raise Impossible(f"{ref}: more than {archive.MOST} files or {archive.LARGEST} bytes; export a part of it")
+    return data
 
 
 def readme() -> bytes:
@@ -93,20 +94,18 @@ def _events(journal: Journal, subjects: Iterable[str]) -> Sequence[Row]:
 
 def _seals(journal: Journal, events: Sequence[Row]) -> list[Row]:
     """The seals over the events, and those behind the last of them up to the next that is stamped."""
-    s = t.seal
-    every = list(journal.rows(select(s.c.number, s.c.first, s.c.last).order_by(s.c.number)))
-    wanted: set[int] = set()
-    at = iter(every)
-    row = next(at)
+    s, found = t.seal, list[Row]()
     for event in events:
-        while row["last"] < event["seq"]:
-            row = next(at)
-        wanted.add(row["number"])
-    stamped = (t.stamp.c.number >= max(wanted), t.stamp.c.number <= max(wanted) + LINKS)
+        if not found or found[-1]["last"] < event["seq"]:
+            over = select(s).where(s.c.last >= event["seq"]).order_by(s.c.last).limit(1)
+            found += journal.rows(over)
+    newest = found[-1]["number"]
+    stamped = (t.stamp.c.number >= newest, t.stamp.c.number <= newest + LINKS)
     after = journal.row(select(t.stamp.c.number).where(*stamped).order_by(t.stamp.c.number).limit(1))
     if after:
-        wanted |= set(range(max(wanted), after["number"] + 1))
-    return list(journal.rows(select(s).where(s.c.number.in_(sorted(wanted))).order_by(s.c.number)))
+        between = (s.c.number > newest, s.c.number <= after["number"])
+        found += journal.rows(select(s).where(*between).order_by(s.c.number))
+    return found
 
 
 def _places(events: Sequence[Row], seals: Sequence[Row]) -> list[dict[str, Any]]:

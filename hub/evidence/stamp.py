@@ -23,6 +23,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from hub.finding import Finding
 from hub.identity.chain import highest, lead
 from hub.identity.keys import parse_certificate
+from hub.identity.register import readable
 
 _DIGESTS: dict[str, hashes.HashAlgorithm] = {
     "sha256": hashes.SHA256(),
@@ -83,7 +84,7 @@ def _verify(data: bytes, response: Any, roots: Sequence[x509.Certificate], nonce
         return wrong
     included = [parse_certificate(one.chosen.dump()) for one in content["certificates"] if one.name == "certificate"]
     own = _of_signer(included, info)
-    if own is None:
+    if own is None or not readable(own):
         return _no("evidence.stamp_signature", "no certificate of the signer")
     if not _signs(own, info, encapsulated["content"].contents):
         return _no("evidence.stamp_signature", own.subject.rfc4514_string())

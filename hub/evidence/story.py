@@ -9,7 +9,7 @@ Sentence = tuple[str, dict[str, str]]
 """A key of table `text` in the catalogue, and what fills its holes."""
 
 
-def tell(events: Sequence[Mapping[str, Any]]) -> Iterator[Sentence]:
+def tell(events: Sequence[Mapping[str, Any]], signers: Mapping[int, str]) -> Iterator[Sentence]:
     """One sentence for each event that says something about a message, in their order."""
     to = {event["subject"]: str(event["detail"]["to"]) for event in events if "to" in event["detail"]}
     for event in events:
@@ -17,7 +17,7 @@ def tell(events: Sequence[Mapping[str, Any]]) -> Iterator[Sentence]:
         holes = {name: str(value) for name, value in detail.items()}
         holes |= {"at": event["at"][:19] + "Z", "subject": event["subject"], "what": what}
         if what == "received" and "endpoint" in detail:
-            yield "proof.received", holes
+            yield ("proof.received_signed" if event["seq"] in signers else "proof.received"), holes
         elif "to" in detail:
             yield "proof.made", holes
         elif event["subject"] in to:

@@ -52,6 +52,7 @@ class Report:
     heads: list[Head] = field(default_factory=list)
     anchors: dict[x509.Certificate, None] = field(default_factory=dict)
     stamps: list[Stamped] = field(default_factory=list)
+    signers: dict[int, str] = field(default_factory=dict)  # by event: who signed what came in, where that can be seen
     removed: list[str] = field(default_factory=list)
 
     @property
@@ -68,7 +69,6 @@ class Bundle:
     files: Mapping[str, bytes]
     manifest: Mapping[str, Any]
     lines: list[bytes]
-    certificates: tuple[x509.Certificate, ...] = ()
 
 
 def verify(data: bytes, trust: Trust | None = None, stamp_roots: tuple[x509.Certificate, ...] = ()) -> Report:
@@ -90,6 +90,8 @@ def verify(data: bytes, trust: Trust | None = None, stamp_roots: tuple[x509.Cert
         report.findings += _signatures(bundle, report, trust)
         report.findings += _sent(bundle, report, trust)
         report.findings += _stamps(bundle, report, stamp_roots)
+    if not rejects(report.findings):
+        _received(bundle, report, trust)
     return report
 
 
@@ -110,7 +112,7 @@ def _read(data: bytes) -> Bundle:
         raise archive.Refused(_no("evidence.readme", "README.txt", expected=README))
     manifest = _manifest(members["manifest.json"])
     *lines, rest = members["events.jsonl"].split(b"\n")
-    if rest or len(lines) != len(manifest["events"]):
+    if rest or not lines or len(lines) != len(manifest["events"]):
         raise archive.Refused(_no("evidence.events", "events.jsonl", str(len(lines)), str(len(manifest["events"]))))
     files = {name.removeprefix("files/"): data for name, data in members.items() if name.startswith("files/")}
     return Bundle(files, manifest, lines)
@@ -266,6 +268,20 @@ def _sent(bundle: Bundle, report: Report, trust: Trust | None) -> Iterator[Findi
         data, signature = bundle.files.get(sha256), bundle.files.get(text(event, "signature"), b"")
         if data is not None and (how == "xmldsig" or (how and signature)):
             yield from _by_port(bundle, report, trust, at, data, signature, f"files/{sha256}")
+
+
+def _received(bundle: Bundle, report: Report, trust: Trust | None) -> None:
+    """Whose own signature stands in what came in. Only a CA that stands above the port too can say so here; what is not
+    signed, or by somebody that CA does not know, is no fault of the bundle."""
+    above = _certificates(bundle)
+    anchors = Trust((trust or Trust(highest(above))).anchors(above))
+    for event in report.events:
+        party, at = text(event, "party"), canonical.read_time(event["at"])
+        data = bundle.files.get(text(event, "sha256"), b"")
+        if party and xmldsig.signed(data):
+            verified = xmldsig.verify(data, party, anchors.register(party, above, at), at)
+            if verified.signed:
+                report.signers[event["seq"]] = party
 
 
 def text(event: Mapping[str, Any], name: str) -> str:

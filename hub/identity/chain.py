@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from hub.identity.keys import weakness
-from hub.identity.register import Register, issued
+from hub.identity.register import Register, issued, readable
 
 LONGEST = 6
 _STRONG = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
@@ -30,6 +30,7 @@ class Trust:
         """Which of the certificates that came along speak for `party` at `at`, as far as they lead to what is trusted.
 
         A CA that does may name any party; a certificate that is trusted itself speaks for this one."""
+        others = [one for one in others if readable(one)]
         roots = self.anchors(others)
         above = tuple(one for one in dict.fromkeys((*roots, *others)) if lead(one, others, roots, at))
         pinned = tuple(one for one in roots if one not in self.roots)
@@ -48,11 +49,11 @@ def lead(
     longest: int = LONGEST,
 ) -> tuple[x509.Certificate, ...]:
     """The way from `certificate` to one of `roots` over `others`, each valid at `at`; empty when there is none."""
-    if not valid(certificate, at) or weakness(certificate):
+    if not readable(certificate) or not valid(certificate, at) or weakness(certificate):
         return ()
     if certificate in roots:
         return (certificate,)
-    others = tuple(others)
+    others = tuple(one for one in others if readable(one))
     if longest and _strong(certificate):
         for above in dict.fromkeys((*roots, *others)):
             if issued(above, certificate) and (way := lead(above, others, roots, at, longest - 1)):
@@ -62,6 +63,7 @@ def lead(
 
 def highest(included: Sequence[x509.Certificate]) -> tuple[x509.Certificate, ...]:
     """What stands above all others of these: nobody vouches for it but itself, or one that is not here."""
+    included = [one for one in included if readable(one)]
     subjects = {one.subject for one in included}
     return tuple(one for one in included if one.issuer == one.subject or one.issuer not in subjects)
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
+from asn1crypto import x509 as asn1
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
@@ -105,6 +106,9 @@ def parse_certificate(der: bytes) -> x509.Certificate:
 
     The same bytes give the same object: a party sends its certificate with every message, and what was once decoded of
     it need not be again."""
+    # RFC 5280 4.1.2.2. The library only warns, with a line in the log for each that a stranger sends.
+    if asn1.Certificate.load(der).serial_number <= 0:
+        raise ValueError("a serial number that is not positive")
     try:
         certificate = x509.load_der_x509_certificate(der)
     except x509.InvalidVersion as fault:

@@ -69,7 +69,7 @@ class Register:
 
     def check(self, party: str, certificate: x509.Certificate, now: datetime) -> list[Finding]:
         """All that keeps `certificate` from signing for `party` at `now`; empty when nothing does."""
-        if not _readable(certificate):
+        if not readable(certificate):
             return [Finding("signature.malformed", found="certificate", expected="X.509")]
         pinned = certificate in self.known(party)
         found = describe(certificate)
@@ -145,7 +145,7 @@ def party_of(certificate: x509.Certificate) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _readable(certificate: x509.Certificate) -> bool:
+def readable(certificate: x509.Certificate) -> bool:
     """False when a part of the certificate cannot be decoded: the library decodes each part when it is asked for."""
     try:
         names = (certificate.subject.rfc4514_string(), certificate.issuer.rfc4514_string())

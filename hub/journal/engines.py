@@ -38,7 +38,7 @@ def sqlite(path: Path) -> Engine:
 SILENT = {"keepalives_idle": 1, "keepalives_interval": 1, "keepalives_count": 1}
 """Seconds, and tries, after which a machine that says nothing any more is dead. TCP alone would wait a quarter of an
 hour for it, and PostgreSQL keep its locks so long. Both ends say it: each may be the one that is left."""
-GONE = 1500
+GONE = 1000
 """Milliseconds after which what was sent and not acknowledged says the same."""
 _SERVER = {"timezone": "utc", "synchronous_commit": "on", "tcp_user_timeout": GONE}
 _SERVER |= {f"tcp_{name}": value for name, value in SILENT.items()}

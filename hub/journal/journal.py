@@ -107,9 +107,11 @@ class Journal:
 
     def ask(self, question: Question, **parameters: Any) -> list[dict[str, Any]]:
         """Read rows. No lock is held afterwards."""
-        connection = self.engine.raw_connection()
+        plan = question.plan(self.engine.dialect)
+        with plan.told():
+            connection = self.engine.raw_connection()
         try:
-            return question.plan(self.engine.dialect).ask(connection, parameters)
+            return plan.ask(connection, parameters)
         finally:
             connection.close()
 
@@ -389,7 +391,7 @@ class Journal:
 
     def endpoints_due(self, now: datetime) -> set[str]:
         """Endpoints that have a delivery to try now."""
-        return {row["endpoint"] for row in self.ask(q.ENDPOINTS_DUE, now=now)}
+        return {row["id"] for row in self.ask(q.ENDPOINTS_DUE, now=now)}
 
     def due(self, endpoint: str, now: datetime, limit: int) -> Sequence[Row]:
         """Deliveries to hand over now: first of their document first, none that an earlier one holds back. When there

@@ -38,6 +38,8 @@ def tell(changes: Iterable[Change], waits: Sequence[Wait]) -> None:
 def fields(what: str, id: str) -> dict[str, str]:
     """What a record about row `id` of table `what` names. The id of a message that came in begins with its
     interchange's, that of its delivery ends with the party (hub.message)."""
+    if what in ("source", "door"):
+        return {"endpoint": id.partition("/")[2]}
     message, _, party = id.partition("-")
     interchange, dot, _ = message.partition(".")
     found = {what: id} if what in ("delivery", "interchange", "endpoint", "case") else {}

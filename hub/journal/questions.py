@@ -19,6 +19,12 @@ OPEN_DELIVERY = ("released", "pending", "failed", "sending", "in_doubt", "held")
 """States in which a delivery holds back later ones of the same document to the same endpoint."""
 
 
+def _unindexed(column: Any) -> Any:
+    """The same value, in a way that no index is looked up for: SQLite, which knows nothing of how many rows share a
+    state, would else prefer the index over states to the one over names."""
+    return func.coalesce(column, "")
+
+
 def _one_of(column: Any, values: Iterable[str]) -> ColumnElement[bool]:
     return or_(*(column == value for value in values))
 
@@ -94,8 +100,9 @@ TAKE_CASES = _take(
 
 # ---- courier
 
-_d, _earlier = t.delivery, t.delivery.alias("earlier")
-_waits = _one_of(_d.c.state, (DeliveryState.PENDING, DeliveryState.FAILED))
+_d, _earlier, _more = t.delivery, t.delivery.alias("earlier"), t.delivery.alias("more")
+_WAITS = (DeliveryState.PENDING, DeliveryState.FAILED)
+_now = bindparam("now", type_=_d.c.next_at.type)
 _held_back = exists().where(
     _earlier.c.endpoint == _d.c.endpoint,
     _earlier.c.order_key == _d.c.order_key,
@@ -103,34 +110,49 @@ _held_back = exists().where(
     _one_of(_earlier.c.state, OPEN_DELIVERY),
 )
 
-ENDPOINTS_DUE = Question(select(_d.c.endpoint).where(_waits, _d.c.next_at <= bindparam("now")).distinct())
-"""Endpoints that have a delivery to try now."""
+_endpoints = select(func.min(_d.c.endpoint).label("id")).cte("endpoints", recursive=True)
+_next = select(func.min(_more.c.endpoint)).where(_more.c.endpoint > _endpoints.c.id).scalar_subquery()
+_endpoints = _endpoints.union_all(select(_next).where(_endpoints.c.id.is_not(None)))
 
-DUE = Question(
-    select(_d)
-    .where(
-        _d.c.endpoint == bindparam("endpoint"),
-        _waits,
-        _d.c.next_at <= bindparam("now"),
-        or_(_d.c.order_key == "", ~_held_back),
+ENDPOINTS_DUE = Question(
+    select(_endpoints.c.id).where(
+        or_(
+            *(
+                exists().where(_d.c.endpoint == _endpoints.c.id, _d.c.state == state, _d.c.next_at <= _now)
+                for state in _WAITS
+            )
+        )
     )
-    .order_by(_d.c.seq)
-    .limit(bindparam("limit"))
 )
+"""Endpoints that have a delivery to try now. It goes from endpoint to endpoint through the index, so a long queue costs
+no more than a short one."""
+
+
+def _due(states: Iterable[str], most: Any, *, newest: bool = False) -> ColumnElement[bool]:
+    """The first (or last) `most` deliveries of the endpoint in each of `states` that may be handed over now. Each is
+    read in the order of the index, so the end of a long queue is not looked at; without coalesce the times would be
+    looked up instead, and all that are due sorted each time."""
+    may = (func.coalesce(_d.c.next_at, _now) <= _now, or_(_d.c.order_key == "", ~_held_back))
+    order = _d.c.seq.desc() if newest else _d.c.seq
+    each = [
+        select(_d.c.seq)
+        .where(_d.c.endpoint == bindparam("endpoint"), _d.c.state == state, *may)
+        .order_by(order)
+        .limit(most)
+        .subquery()
+        for state in states
+    ]
+    return or_(*(_d.c.seq.in_(select(some.c.seq)) for some in each))
+
+
+DUE = Question(select(_d).where(_due(_WAITS, bindparam("limit"))).order_by(_d.c.seq).limit(bindparam("limit")))
 """Deliveries to hand over now: first of their document first, none that an earlier one holds back."""
 
-_here = and_(_d.c.endpoint == bindparam("endpoint"), _waits, _d.c.next_at <= bindparam("now"))
-_oldest = select(_d.c.seq).where(_here).order_by(_d.c.seq).limit(LOOKED_AT).subquery()
-_newest = select(_d.c.seq).where(_here).order_by(_d.c.seq.desc()).limit(LOOKED_AT).subquery()
 _sender = func.coalesce(t.message.c.sender, "")
 _queue = (
     select(_d.c.seq, func.row_number().over(partition_by=_sender, order_by=_d.c.seq).label("turn"))
     .select_from(_d.outerjoin(t.message, t.message.c.id == _d.c.message))
-    .where(
-        or_(_d.c.seq.in_(select(_oldest.c.seq)), _d.c.seq.in_(select(_newest.c.seq))),
-        _here,
-        or_(_d.c.order_key == "", ~_held_back),
-    )
+    .where(or_(_due(_WAITS, LOOKED_AT), _due(_WAITS, LOOKED_AT, newest=True)))
     .subquery()
 )
 
@@ -155,7 +177,7 @@ FINISH_MESSAGES = Question(
     update(_m)
     .where(
         _m.c.id.in_(_mine),
-        _m.c.state == MessageState.ROUTED,
+        _unindexed(_m.c.state) == MessageState.ROUTED,
         ~exists().where(_d.c.message == _m.c.id, ~_rests).correlate(_m),
     )
     .values(state=MessageState.DONE)
@@ -177,7 +199,7 @@ PAYLOADS = Question(select(t.payload).where(Among([t.payload.c.sha256], "hashes"
 def there(table: Table, columns: tuple[str, ...], several: tuple[tuple[str, tuple[str, ...]], ...]) -> Question:
     """One row of `table`, if there is any, whose `columns` have one of the values of `keys`, and each column of
     `several` one of the values beside it."""
-    where = [_one_of(table.c[name], values) for name, values in several]
+    where = [_one_of(_unindexed(table.c[name]), values) for name, values in several]
     found = [next(iter(table.primary_key))]
     return Question(select(*found).where(Among([table.c[name] for name in columns], "keys"), *where).limit(1))
 

@@ -41,14 +41,14 @@ class Plan:
 
     def execute(self, connection: DBAPIConnection, rows: Sequence[Row]) -> int:
         """Run it for all rows; how many rows of the table it touched."""
-        with self._told():
+        with self.told():
             cursor = connection.cursor()
             cursor.executemany(self.sql, [self._parameters(row) for row in rows])
         return int(cursor.rowcount)
 
     def ask(self, connection: DBAPIConnection, parameters: Row) -> list[dict[str, Any]]:
         """The rows that it finds, or returns."""
-        with self._told():
+        with self.told():
             cursor = connection.cursor()
             cursor.execute(self.sql, self._parameters(parameters))
             found = [dict(zip(self._columns, row, strict=True)) for row in cursor.fetchall()]
@@ -66,7 +66,7 @@ class Plan:
         return values if self._positional else dict(zip(self._names, values, strict=True))
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def told(self) -> Iterator[None]:
         """The driver's faults as SQLAlchemy's, as everywhere else."""
         driver: Any = self._dialect.loaded_dbapi
         try:
@@ -100,6 +100,10 @@ class Among(ColumnElement[bool]):
 
     def __init__(self, columns: Sequence[Any], name: str) -> None:
         self.columns, self.keys = list(columns), bindparam(name, type_=JSON)
+
+    def self_group(self, against: Any = None) -> Among:
+        """As it stands. A dialect without booleans would write `… = 1`, and then no index serves."""
+        return self
 
 
 @compiles(Among, "sqlite")

@@ -151,8 +151,9 @@ delivery = Table(
     Column("sent_at", UTC),
     Index("delivery_work", "endpoint", "state", "seq"),
     Index("delivery_order", "endpoint", "order_key", "seq"),
-    Index("delivery_due", "state", "next_at"),
-    Index("delivery_clock", "overdue", "state", "due_at"),
+    Index("delivery_due", "endpoint", "state", "next_at"),
+    Index("delivery_old", "state", "give_up_at"),
+    Index("delivery_clock", "state", "due_at"),
 )
 
 reference = Table(
@@ -197,7 +198,7 @@ case = Table(
     Column("tries", Integer, nullable=False, default=0),  # to advance it, since that last went well
     Column("holder", String(64)),
     Index("case_work", "ripe", "holder", "id"),
-    Index("case_clock", "overdue", "state", "due_at"),
+    Index("case_clock", "state", "due_at"),
 )
 
 case_event = Table(
@@ -264,6 +265,7 @@ seal = Table(
     Column("signature", LargeBinary, nullable=False),  # detached CMS over `head`
     Column("leaves", LargeBinary, nullable=False),  # the hash of each event, 32 bytes each: which one was changed
     Column("at", UTC, nullable=False),
+    Index("seal_last", "last"),
 )
 
 stamp = Table(

@@ -24,7 +24,7 @@ class Eyes:
             if self._database is None:
                 self._database = self._opened()
             return list(self._database.execute(query).fetchall())
-        except self._faults() as fault:
+        except self.faults as fault:
             self.close()
             raise Blind(f"the journal cannot be seen: {fault}") from fault
 
@@ -35,7 +35,9 @@ class Eyes:
 
         return psycopg.connect(self._url, autocommit=True, connect_timeout=2, options="-c statement_timeout=2000")
 
-    def _faults(self) -> tuple[type[Exception], ...]:
+    @property
+    def faults(self) -> tuple[type[Exception], ...]:
+        """What the database's library raises."""
         if not self._url:
             return (sqlite3.Error,)
         import psycopg

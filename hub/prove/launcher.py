@@ -2,6 +2,7 @@
 
     python -m hub.prove.launcher ROLE SITE [POINT] [N]    one role; it dies the N-th time that it comes to POINT
     python -m hub.prove.launcher nursery SITE             a parent that has loaded everything and forks roles
+    python -m hub.prove.launcher up SITE                  the hub as in a port, with its own supervisor
 
 The nursery reads one JSON object a line: {"start": role, "seat": any name, "point": name or
 "", "count": n, "plant": name or ""}.
@@ -85,6 +86,20 @@ def nursery(folder: Path) -> None:
         os.waitpid(pid, 0)
 
 
+def up(folder: Path) -> None:
+    """The supervisor with all roles, until the input ends."""
+    pid = os.fork()
+    if not pid:
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        supervisor.Supervisor(folder).run()
+        os._exit(0)
+    tell({"ready": True})
+    while os.read(0, 65536):
+        pass
+    os.kill(pid, signal.SIGTERM)
+    os.waitpid(pid, 0)
+
+
 def _fork(wanted: dict[str, Any], site: Site, folder: Path, armed: threading.Event) -> int:
     pid = os.fork()
     if not pid:
@@ -130,8 +145,8 @@ def main(arguments: list[str]) -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
     role, folder = arguments[0], Path(arguments[1])
-    if role == "nursery":
-        nursery(folder)
+    if role in ("nursery", "up"):
+        {"nursery": nursery, "up": up}[role](folder)
         return
     point, count = (arguments[2] if len(arguments) > 2 else ""), int((arguments[3:] or ["1"])[0])
     be(role, ready(folder), folder, point, count, "", lambda: True)

@@ -32,7 +32,7 @@ DATABASE = "database"
 SHARED = ("spool/boxes", "spool/keys", "spool/sandbox", "routes.yaml", "mappings", "schemas")
 CALM = 3.0
 """Seconds under load before each trouble."""
-TROUBLE = 5.0
+TROUBLE = 8.0
 """Seconds that a trouble lasts."""
 
 Say = Callable[[str], None]
@@ -205,7 +205,7 @@ def _trouble(
     port.run(CALM)
     host, struck, at = port.busiest, time.time(), time.monotonic()
     begin(host)
-    port.run(TROUBLE, lambda: port.sessions(host) == 0)
+    port.run(TROUBLE, lambda: port.locks(host) == 0)
     free = time.monotonic() - at
     port.run(max(0.0, TROUBLE - free))
     ended = time.time()
@@ -240,7 +240,7 @@ def table(report: Report) -> list[str]:
         *(f"{hubs} hubs  {rate:6.1f} manifests a second" for hubs, rate in report.rates.items()),
         "(all hosts share this machine's processors: the figure is the cost of coordination, not of more machines)",
         *(
-            f"{gap.what} ({gap.host}): its sessions gone after {gap.free:.1f} s; longest time without a delivery"
+            f"{gap.what} ({gap.host}): its locks free after {gap.free:.1f} s; longest time without a delivery"
             f" {gap.longest:.1f} s, before that {gap.calm:.1f} s"
             for gap in report.gaps
         ),

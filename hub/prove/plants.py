@@ -34,9 +34,9 @@ def _put(owner: Any, name: str, fault: Any) -> None:
 def settle_first() -> None:
     """The source is settled before the commit."""
 
-    def accept(inlet: Inlet, journal: Journal, endpoint: str, party: str, limit: int, now: datetime) -> int:
+    def accept(inlet: Inlet, journal: Journal, endpoint: str, party: str, limit: int, now: datetime, most: int) -> int:
         rows = []
-        for arrival in inlet.collect(intake.BATCH):
+        for arrival in inlet.collect(most):
             stored = intake.store(inlet, journal, arrival, limit)
             inlet.settle(arrival)
             if stored is not None:

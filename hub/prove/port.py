@@ -94,8 +94,9 @@ def homes(site: Path) -> dict[str, Path]:
 class Nursery:
     """The process that forks roles, and what it tells."""
 
-    def __init__(self, site: Path, env: dict[str, str] | None = None) -> None:
-        command = [sys.executable, "-m", "hub.prove.launcher", "nursery", str(site)]
+    def __init__(self, site: Path, env: dict[str, str] | None = None, supervised: bool = False) -> None:
+        what = "up" if supervised else "nursery"
+        command = [sys.executable, "-m", "hub.prove.launcher", what, str(site)]
         (site / "spool" / "run").mkdir(parents=True, exist_ok=True)
         self.log = site / "spool" / "run" / "hub.log"
         with self.log.open("ab") as log:
@@ -161,6 +162,7 @@ class Port:
     keeps     BORDER leaves what it got where it lies (wires only)
     database  URL of a PostgreSQL; "" for SQLite
     broker    URL of a RabbitMQ by which CUSTOMS is reached (wires only); "" for folders
+    supervised    `eport up` runs the roles, as in a port: `seats` and plants mean nothing then
     """
 
     def __init__(
@@ -175,10 +177,12 @@ class Port:
         keeps: bool = False,
         database: str = "",
         broker: str = "",
+        supervised: bool = False,
         env: dict[str, str] | None = None,
     ) -> None:
         self.folder, self.site, self.evidence = folder, folder / "site", folder / "evidence"
-        self.plant, self.seats, self.database = plant, seats, database
+        self.plant, self.seats, self.database = plant, () if supervised else seats, database
+        self._supervised = supervised
         self._env = {**(env or {}), **({"EPORT_DATABASE_URL": database} if database else {})}
         (self.evidence / "agencies").mkdir(parents=True, exist_ok=True)
         self.ports = stage(shipped(), self.site, wires, alter, broker)
@@ -211,7 +215,13 @@ class Port:
             else Folders(self.site, self.evidence)
         )
         self.senders = BySftp(self.site) if self.ports else ByFolder(self.homes)
-        self._uploads = self.writer.stream(lambda: self.eyes.opened())
+        self._uploads = self.writer.stream(self._opened)
+
+    def _opened(self) -> set[str]:
+        try:
+            return self.eyes.opened()
+        except Blind:
+            return set()
 
     def close(self) -> None:
         """Whatever has been opened is closed."""
@@ -225,7 +235,7 @@ class Port:
 
     def up(self) -> None:
         """Its processes, and eyes on its journal."""
-        self.nursery = Nursery(self.site, self._env)
+        self.nursery = Nursery(self.site, self._env, self._supervised)
         deadline = time.monotonic() + 60
         while not any(row.get("ready") for _, row in self._told(0.1)):
             if not self.nursery.alive or time.monotonic() > deadline:
@@ -320,16 +330,19 @@ class Port:
         self.sent += 1
 
     def _under_way(self) -> int:
-        outbounds = [home / "outbound" for home in self.homes.values()]
-        waiting = sum(len(os.listdir(folder)) for folder in outbounds if folder.exists())  # the gate makes them
         try:
-            return waiting + len(self.eyes.moving()) // 3
+            return self._waiting() + len(self.eyes.moving()) // 3
         except Blind:
-            return waiting
+            return self._waiting()
+
+    def _waiting(self) -> int:
+        outbounds = [home / "outbound" for home in self.homes.values()]
+        return sum(len(os.listdir(folder)) for folder in outbounds if folder.exists())  # the gate makes them
 
     def persons(self) -> None:
         """Two persons look into the agency's box, then into its record, and say what became of what is in doubt."""
         d = t.delivery
+        blind: tuple[type[Exception], ...] = (SQLAlchemyError, JournalError, *self.eyes.faults)
         try:
             rows = self._journal.rows(select(d).where(d.c.state == "in_doubt", d.c.party.in_(self.around.BLIND)))
             for row in rows:
@@ -342,7 +355,7 @@ class Port:
                     self.settled += 1
                 except (Impossible, Stale):
                     continue  # its answer came first
-        except (SQLAlchemyError, JournalError):
+        except blind:
             return  # the journal cannot be had now: they look again
 
     def release(self, id: str) -> None:
@@ -362,6 +375,22 @@ class Port:
                 self.send()
             self.persons()
         return bool(done())
+
+    def nap(self, seconds: float) -> None:
+        """As `run`, while nobody may look into the journal: uploads only."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            self.listen()
+            if time.monotonic() > self.next_upload and self._waiting() + self.senders.pending < AHEAD:
+                self.next_upload = time.monotonic() + PACE
+                self.hand_in(*self.writer.manifest())
+
+    def suspects(self) -> bool:
+        """Something that a worker died on is still open, or nobody can tell."""
+        try:
+            return self.eyes.suspects()
+        except Blind:
+            return True
 
     def rest(self, patience: float = 30) -> list[str]:
         """Finish what was begun, then wait until nothing moves. What is still on its way when patience ends."""

@@ -50,9 +50,9 @@ class Server:
     def start(self) -> None:
         self._run("pg_ctl", "-D", self.folder / "data", "-w", "-o", self._options, "-l", self.folder / "log", "start")
 
-    def stop(self, how: str = "immediate") -> None:
-        """`immediate` is as good as a power cut: it recovers at the next start."""
-        self._run("pg_ctl", "-D", self.folder / "data", "-w", "-m", how, "stop")
+    def stop(self, how: str = "immediate", must: bool = True) -> None:
+        """`immediate` is as good as a power cut: it recovers at the next start. `must`: it has to be running."""
+        self._run("pg_ctl", "-D", self.folder / "data", "-w", "-m", how, "stop", must=must)
 
     def create(self, name: str) -> None:
         """A fresh, empty database."""
@@ -67,8 +67,8 @@ class Server:
         owner = ["runuser", "-u", OWNER, "--"] if os.geteuid() == 0 else []
         return [*self._within, *owner, *words]
 
-    def _run(self, name: str, *arguments: object) -> None:
-        subprocess.run(self.program(name, *arguments), check=True, capture_output=True, cwd=self.folder)
+    def _run(self, name: str, *arguments: object, must: bool = True) -> None:
+        subprocess.run(self.program(name, *arguments), check=must, capture_output=True, cwd=self.folder)
 
 
 @contextmanager
@@ -86,7 +86,7 @@ def server(
         try:
             yield made
         finally:
-            made.stop()
+            made.stop(must=False)
 
 
 def _free_port() -> int:

@@ -149,9 +149,9 @@ class Web:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                length = int(self.headers["Content-Length"])
+                length = int(self.headers["Content-Length"] or 0)
                 body = self.rfile.read(length)
-                if len(body) < length:  # cut on its way
+                if not body or len(body) < length:  # cut on its way
                     self.close_connection = True
                     return
                 key = self.headers["Idempotency-Key"]

@@ -31,7 +31,7 @@ from hub.identity.register import Register
 from hub.identity.xmldsig import sign
 from hub.journal import tables as t
 from hub.site.load import load
-from tests.adapters.rabbitmq import LARGEST, USER, Broker, Proxy, broker, certify, free_ports, proxy, until
+from tests.adapters.rabbitmq import LARGEST, USER, Broker, Proxy, certify, free_ports, proxy, until
 from tests.adapters.test_conformance import (
     Stand,
     test_a_parcel_sent_twice_arrives_once,
@@ -46,7 +46,6 @@ from tests.journeys.conftest import Port
 from tests.journeys.test_manifest import ORIGINAL, reference
 
 __all__ = [
-    "broker",
     "proxy",
     "test_a_parcel_sent_twice_arrives_once",
     "test_an_arrival_stays_with_the_same_key_until_it_is_settled",

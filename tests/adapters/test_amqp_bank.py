@@ -25,11 +25,11 @@ from hub.engine import roles
 from hub.journal import tables as t
 from hub.prove.load import Writer
 from hub.tracing import held
-from tests.adapters.rabbitmq import Broker, Proxy, broker, proxy, until
+from tests.adapters.rabbitmq import Broker, Proxy, proxy, until
 from tests.adapters.test_amqp import by_queue, reads
 from tests.journeys.conftest import Port
 
-__all__ = ["broker", "proxy"]
+__all__ = ["proxy"]
 
 #: The first test of a process may have to install and start the broker.
 pytestmark = pytest.mark.timeout(420)

@@ -29,7 +29,7 @@ import adapters
 from adapters import folder, http, memory, names
 from adapters.http.server import HttpDoor
 from hub.contract import Arrival, DoorEndpoint, Ground, Inlet, Known, Outlet, Parcel
-from hub.errors import DeclarationError, Unreachable
+from hub.errors import Unreachable
 
 WHOLE = b"UNB+UNOA:3+A+B+260101:0101+1'UNZ+0+1'"
 TOKEN = "a-long-token"

@@ -585,6 +585,29 @@ def test_a_new_session_finds_its_abandoned_uploads_gone(port: Port) -> None:
     client.get_channel().get_transport().close()  # type: ignore[union-attr]
 
 
+def test_abandoned_uploads_of_a_party_that_never_comes_back_go_too(port: Port) -> None:
+    outbound = port.home / "outbound"
+    for name, days in (("old.edi.part", 2), ("fresh.edi.part", 0.5)):
+        (outbound / name).write_bytes(CUT)
+        days_ago(outbound / name, days)
+    assert list(port.inlet().collect(10)) == []
+    assert [path.name for path in outbound.iterdir()] == ["fresh.edi.part"]
+
+
+def test_while_nothing_is_taken_in_the_door_says_why_and_still_gives_out(
+    port: Port, client: paramiko.SFTPClient
+) -> None:
+    (port.home / "inbound" / "answer.edi").write_bytes(b"answer")
+    port.door.refuse("the disk is nearly full")
+    with pytest.raises(OSError, match="the disk is nearly full"):
+        put(client, "A.txt", b"x")
+    with client.open("/inbound/answer.edi") as file:
+        assert file.read() == b"answer"
+    port.door.refuse("")
+    put(client, "A.txt", b"x")
+    until(lambda: [name for name, _ in port.taken()] == ["A.txt"])
+
+
 def test_abandoned_uploads_no_longer_fill_the_quota(
     port: Port, client: paramiko.SFTPClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -175,20 +175,51 @@ def latency(folder: Path, count: int, per_second: float, start: int) -> None:
         print(f"  {what:22} p50 {cut[49] * 1000:5.0f} ms, p95 {cut[94] * 1000:5.0f} ms, p99 {cut[98] * 1000:5.0f} ms")
 
 
-# ---- steps
+# ---- all roles in one process
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[Callable[[], None]]:
+    """The port of `folder` in this process, the agencies beside it; each call is one round of every role."""
+    from hub import courier, journey
+    from hub.contract import Ground
+    from hub.engine import identity, roles, supervisor
+    from hub.journal.journal import Journal
+    from hub.journal.numbers import Numbers
+    from hub.site.load import load
+
+    loaded = identity.ready(load(folder), folder)
+    supervisor.prepare(folder)
+    journal, ground = Journal(folder / "spool", "bench"), Ground(folder, folder / "spool")
+    sources = roles.inlets(loaded, ground)
+    outlets = {name: roles.outlet(loaded, name, ground) for name in loaded.routes.endpoints}
+    numbers = Numbers(journal)
+
+    def work() -> None:
+        now = datetime.now(UTC)
+        roles.gate_round(loaded, journal, sources, now)
+        journey.work(loaded, journal, numbers, now)
+        for name, outlet in outlets.items():
+            if outlet is not None:
+                courier.send(journal, outlet, name, loaded.routes.endpoints[name], now)
+
+    helper = subprocess.Popen([sys.executable, str(Path(__file__)), "--agencies", str(folder)])
+    try:
+        yield work
+    finally:
+        helper.terminate()
+        helper.wait()
+        journal.close()
 
 
 def steps(folder: Path, count: int) -> None:
-    """The same work in one process, with the CPU of each step."""
+    """The same work, with the CPU of each step."""
     from hub import cases, courier, delivery, journey, opening
-    from hub.contract import Ground
     from hub.edifact import elements, structure
-    from hub.engine import identity, roles, supervisor
+    from hub.engine import roles
     from hub.identity import xmldsig
     from hub.journal.journal import Journal
-    from hub.journal.numbers import Numbers
     from hub.journal.recall import Recall
-    from hub.site.load import load
 
     spent: dict[str, float] = {}
     depth: list[float] = []
@@ -226,27 +257,11 @@ def steps(folder: Path, count: int) -> None:
         ("worker's own", journey, "work"),
     ):
         timed(name, where, what)
-    loaded = identity.ready(load(folder), folder)
-    supervisor.prepare(folder)
-    journal, ground = Journal(folder / "spool", "bench"), Ground(folder, folder / "spool")
-    sources = roles.inlets(loaded, ground)
-    outlets = {name: roles.outlet(loaded, name, ground) for name in loaded.routes.endpoints}
-    numbers = Numbers(journal)
-    for number in range(count):
-        put(folder, number)
-    helper = subprocess.Popen([sys.executable, __file__, "--agencies", str(folder)])
-    try:
+    with alone(folder) as work:
+        for number in range(count):
+            put(folder, number)
         while answered(folder, 0) < count:
-            now = datetime.now(UTC)
-            roles.gate_round(loaded, journal, sources, now)
-            journey.work(loaded, journal, numbers, now)
-            for name, outlet in outlets.items():
-                if outlet is not None:
-                    courier.send(journal, outlet, name, loaded.routes.endpoints[name], now)
-    finally:
-        helper.terminate()
-        helper.wait()
-        journal.close()
+            work()
     whole = sum(spent.values())
     print(f"CPU of each step, {count} interchanges in one process: {whole / count * 1000:.2f} ms each")
     for name, seconds in sorted(spent.items(), key=lambda item: -item[1]):

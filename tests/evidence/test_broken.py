@@ -236,6 +236,13 @@ def place(at: int, **values: Any) -> Callable[[Any], None]:
     return lambda m: m["events"][at].update(values)
 
 
+def nothing(good: Good) -> Members:
+    """In perfect form, signed by nobody."""
+    empty = {name: [] for name in ("certificates", "events", "heads", "removed")}
+    members = manifest(good.members, lambda m: m.update(empty))
+    return {"README.txt": members["README.txt"], "manifest.json": members["manifest.json"], "events.jsonl": b""}
+
+
 def first_file(m: Members) -> str:
     return next(name for name in sorted(m) if name.startswith("files/") and b"UNB" in m[name])
 
@@ -368,6 +375,7 @@ CONTENTS: dict[str, tuple[Callable[[Good], Members], set[str]]] = {
     "nested too deep": (lambda g: g.members | {"manifest.json": b"[" * 100_000}, {"evidence.manifest"}),
     "another port": (lambda g: manifest(g.members, set_("port", "CNSHA")), {"evidence.head"}),
     # events
+    "nothing, claimed by the port": (nothing, {"evidence.events"}),
     "an event less": (lambda g: lines(g.members, lambda rows: rows.pop()), {"evidence.events"}),
     "no end of line": (
         lambda g: g.members | {"events.jsonl": g.members["events.jsonl"][:-1]}, {"evidence.events"}
@@ -484,6 +492,35 @@ def test_a_flipped_bit_in_any_part_is_refused(good: Good) -> None:
         middle = len(data) // 2
         bent = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
         assert codes(good.judge(archive.write(good.members | {name: bent}))), name
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(["head", "signature", "stamp"]), st.floats(0, 1, exclude_max=True), st.integers(0, 7))
+def test_a_bent_part_under_its_right_name_is_refused_or_says_the_same(
+    good: Good, part: str, where: float, bit: int
+) -> None:
+    """Not every byte around a signature is signed; but none of them changes what is proved, and none is a fault."""
+    row = json.loads(good.members["manifest.json"])["heads"][1]
+    bent = bytearray(good.members[f"files/{row[part]}"])
+    bent[int(where * len(bent))] ^= 1 << bit
+    report = good.judge(archive.write(exchanged(good.members, 2, part, bytes(bent))))
+    if part != "stamp":
+        assert report.verdict == "refused"
+    if report.verdict == "proved":
+        same = good.judge(good.data)
+        assert (report.events, report.stamps) == (same.events, same.stamps)
+
+
+def unreadable_certificate(good: Good) -> bytes:
+    """A signature whose certificate is bent where it is decoded only when somebody asks for it."""
+    signature = cms_of(good)
+    name = good.port.signers["TJEPORT"].certificate.issuer.public_bytes()
+    return signature.replace(name, name[:2] + b"\xff" + name[3:], 1)
+
+
+def test_a_certificate_that_cannot_be_decoded_is_a_finding(good: Good) -> None:
+    broken = exchanged(good.members, 2, "signature", unreadable_certificate(good))
+    assert good.judge(archive.write(broken)).verdict == "refused"
 
 
 def test_a_part_of_the_truth_is_still_true_and_says_no_more(good: Good) -> None:

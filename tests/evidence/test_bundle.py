@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from hub import delivery
 from hub.cli import app
+from hub.errors import Impossible
 from hub.evidence import archive, bundle, seal, verify
 from hub.evidence.shape import README
 from hub.identity import xmldsig
@@ -53,6 +54,7 @@ def test_the_whole_journey_is_in_it(port: Any) -> None:
     for party, [file] in lying.items():
         assert members[f"files/{made[party]['sha256']}"] == file.read_bytes() and made[party]["name"] == file.name
         assert b"from:" in members[f"files/{made[party]['mapping']}"]
+    assert list(report.signers.values()) == ["CUSTOMS"]
     [answered] = events(report, "receipt matched")
     assert answered["detail"]["level"] == "business" and answered["detail"]["accepted"] is True
     [message] = [event for event in report.events if event["subject"] == answered["detail"]["by"]]
@@ -78,10 +80,18 @@ def test_what_is_not_sealed_yet_is_not_exported(port: Any) -> None:
     journey(port)
     port.submit("tjline", "again.edi", ORIGINAL)
     port.run()
-    with pytest.raises(Exception, match="not sealed yet"):
+    with pytest.raises(Impossible, match="not sealed yet"):
         exported(port, "again.edi")
     sealed(port)
     proved(port, exported(port, "again.edi"))
+
+
+def test_what_no_reader_would_take_is_not_written(told: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MOST", "LARGEST"):
+        with monkeypatch.context() as patch:
+            patch.setattr(archive, name, 10)
+            with pytest.raises(Impossible, match="export a part"):
+                exported(told)
 
 
 def test_bytes_whose_time_of_keeping_is_over_are_named_as_gone(port: Any) -> None:
@@ -250,6 +260,9 @@ def test_a_person_reads_what_is_proved(told: Any, tmp_path: Path, lang: str, wor
     file.write_bytes(file.read_bytes()[:-1])
     assert eport("evidence", "verify", file, "--ca", ca).exit_code == 1
     assert eport("evidence", "verify", tmp_path / "none.zip").exit_code == 2
+    assert eport("evidence", "verify", file, "--ca", file).exit_code == 2
+    nowhere = tmp_path / "none" / "b.zip"
+    assert eport("evidence", "export", "mft.edi", "-o", nowhere, "--site", told.folder).exit_code == 2
 
 
 def test_export_seals_by_itself_only_where_no_hub_does(port: Any, tmp_path: Path) -> None:

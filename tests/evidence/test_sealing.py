@@ -78,6 +78,16 @@ def test_what_a_rolled_back_commit_leaves_out_is_no_gap(small: Any) -> None:
     assert sealed(small) == 2 and not found(small)
 
 
+def test_two_clocks_make_no_fork(small: Any) -> None:
+    happened(small, 2)
+    second = Outcome()
+    second.add("seal", **seal._sealed(small.site, small.journal.rows(select(t.event)), None, small.now))
+    assert sealed(small) == 2
+    with pytest.raises(Stale):
+        small.journal.commit([second], small.now)
+    assert len(heads(small)) == 1 and not found(small)
+
+
 def test_events_with_any_text_are_sealed(small: Any) -> None:
     outcome = Outcome()
     outcome.event("x", "said", text="天津 \u0007 \u2028 \ud83d\udea2", none=None, yes=True, many=[1, {"a": "b"}])

@@ -11,9 +11,7 @@ from hub.prove.crash import Where, run, table
 from hub.prove.database import beside
 from hub.prove.points import POINTS
 from tests import postgresql
-from tests.adapters.rabbitmq import Broker, broker
-
-__all__ = ["broker"]
+from tests.adapters.rabbitmq import Broker
 
 
 def test_no_promise_breaks_when_every_role_is_killed_at_every_point() -> None:

@@ -200,7 +200,7 @@ def test_without_its_keys_the_hub_says_which_file_it_misses_and_goes_on_once_it_
     shutil.rmtree(site / "spool" / "keys")
     log = tmp_path / "hub.log"
     with starting(site, log):
-        said = until(lambda: re.findall(r"ERROR.*nobody can come in.*", log.read_text("utf-8")))
+        said = until(lambda: re.findall(r"ERROR.*cannot come in.*", log.read_text("utf-8")))
         assert "file:spool/keys/bohai.pub" in said[0]
         until(lambda: "door.no_key" in waits(journal))
         prepare(ROOT, site)
@@ -366,6 +366,8 @@ def test_a_full_disk_takes_nothing_from_its_source_and_loses_nothing(tmp_path: P
     with mounted(site / "spool", "size=24m"):
         stage(ROOT, site)
         outbound = by_folder(site, "tjline")
+        with (site / "routes.yaml").open("a", encoding="utf-8") as routes:
+            routes.write("\nlimits: {disk: 0%}\n")  # without the watermark, which would keep the gate from trying
         blanks = b"\n" * 300_000 if large else b""  # with them it is too large for a row: a file of the spool
         files = {f"mft-{n}.edi": manifest(n).replace(b"UNH+1", blanks + b"UNH+1") for n in range(700_001, 700_006)}
         with starting(site, log) as hub:
@@ -392,6 +394,30 @@ def test_a_full_disk_takes_nothing_from_its_source_and_loses_nothing(tmp_path: P
         journal.close()
         assert states == ["opened"] * (len(files) + 1)
         assert not list((site / "spool" / "payloads").glob(".in-*"))
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can mount a small disk")
+def test_at_the_watermark_nothing_is_taken_in_and_what_is_here_goes_out(tmp_path: Path) -> None:
+    site, log = tmp_path / "site", tmp_path / "hub.log"
+    (site / "spool").mkdir(parents=True)
+    with mounted(site / "spool", "size=64m"):
+        stage(ROOT, site)
+        outbound = by_folder(site, "tjline")
+        customs = site / "spool" / "boxes" / "customs" / "in"
+        with starting(site, log) as hub:
+            until(lambda: addresses(site / "spool"))
+            filler = site / "spool" / "filler"
+            filler.write_bytes(bytes(61_500_000))
+            until(lambda: "nothing is taken in: the disk is nearly full" in log.read_text("utf-8", "replace"))
+            (outbound / "mft.edi").write_bytes(manifest(700_100))
+            until(lambda: "port.disk_low" in log.read_text("utf-8", "replace"), what="the line in the list")
+            assert names(outbound) == ["mft.edi"] and names(customs) == []
+            with pytest.raises(OSError, match="the disk is nearly full"):
+                hand_in(site, "BOHAI", "call.edi", ARRIVAL)
+            filler.unlink()
+            until(lambda: len(names(customs)) == 1, 60, "the manifest at customs")
+            works_over_sftp_too(site)
+            assert hub.poll() is None and "starts again" not in log.read_text("utf-8", "replace")
 
 
 def fill(path: Path) -> None:

@@ -33,6 +33,7 @@ from hub.journal.journal import Journal
 from hub.sandbox.sender import hand_in
 from hub.sandbox.show import running, stage
 from hub.site.load import load
+from hub.site.model import Limits, Room
 
 ROOT = Path(__file__).parents[2]
 ORIGINAL = (ROOT / "mappings" / "manifest" / "cases" / "01-original" / "in.edi").read_bytes()
@@ -315,9 +316,13 @@ def test_a_damaged_journal_is_bad(copy: Path, check: str, statements: list[str])
     assert line.verdict == "bad" and line.todo
 
 
-def test_a_journal_that_cannot_be_read_is_bad_and_hides_nothing_else(copy: Path) -> None:
-    with closing(sqlite3.connect(copy / "spool" / "journal.db")) as database:
-        database.execute("DROP TABLE interchange")
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_journal_that_cannot_be_read_is_bad_and_hides_nothing_else(copy: Path, whole: bool) -> None:
+    if whole:
+        with closing(sqlite3.connect(copy / "spool" / "journal.db")) as database:
+            database.execute("DROP TABLE interchange")
+    else:
+        (copy / "spool" / "journal.db").write_bytes(b"this is no database" * 100)
     page = {line.check: line for line in examine(copy, now())}
     assert page["database"].verdict == "bad" and page["disk"].verdict in ("ok", "look")
     assert page.keys() == {"declarations", "database", *OF_MACHINE, *OF_SITE}
@@ -338,6 +343,16 @@ def test_certificates_that_end_soon(copy: Path) -> None:
     journal.close()
     assert [line.verdict for line in lines] == ["ok", "ok", "look", "bad"]
     assert all(line.todo.startswith("eport cert issue ") for line in lines[2:])
+
+
+def test_a_disk_on_which_nothing_is_taken_in_is_bad(copy: Path) -> None:
+    room = shutil.disk_usage(copy)
+    percent = 100 * room.free // room.total
+    journal = Journal(copy / "spool", "test")
+    least = (Room(min(99, percent + 2), 0), Room(0, room.free - room.total // 100), Room(0, 1))
+    patients = [Patient(copy, journal, now(), Limits(disk=one)) for one in least]
+    journal.close()
+    assert [OF_MACHINE["disk"](one).verdict for one in patients] == ["bad", "look", "ok"]
 
 
 def test_a_backup_ages(copy: Path) -> None:

@@ -12,9 +12,7 @@ import pytest
 from hub.errors import DeclarationError, Unreachable
 from hub.sandbox import queues
 from hub.sandbox.show import SCENARIO, show, stage
-from tests.adapters.rabbitmq import Broker, broker, free_ports
-
-__all__ = ["broker"]
+from tests.adapters.rabbitmq import Broker, free_ports
 
 ROOT = Path(__file__).parents[2]
 

@@ -1,4 +1,4 @@
-"""PostgreSQL with a synchronous standby: the first server is gone for good, the standby is promoted, the hub goes on."""
+"""PostgreSQL with a synchronous standby: the first server is gone for good, the standby is promoted, a hub goes on."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_nothing_acknowledged_is_lost_when_the_standby_takes_over(tmp_path: Path
         first.create("hub")
         (first.folder / "standby").mkdir()
         with standby(first) as second:
-            hosts = f"host=127.0.0.1:{first.port}&host=127.0.0.1:{second.port}"
+            hosts = f"host=127.0.0.1,127.0.0.1&port={first.port},{second.port}"
             either = f"postgresql://eport@/hub?{hosts}&target_session_attrs=read-write"
             port = Port(tmp_path / "port", 5, database=either)
             port.may_fall = True
@@ -56,4 +56,3 @@ def test_nothing_acknowledged_is_lost_when_the_standby_takes_over(tmp_path: Path
                 assert checker.check(port.ground()) == []
             finally:
                 port.close()
-                first.start()

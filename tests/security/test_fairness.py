@@ -154,11 +154,11 @@ def test_a_round_is_as_large_as_it_is_quick() -> None:
     assert stride.now == 50
     stride.judge(50, 2.5)
     assert stride.now == LEAST
-    stride.judge(10, 0.2)
-    assert stride.now == 20
+    stride.judge(LEAST, 0.01)
+    assert stride.now == 2 * LEAST
     stride.judge(0, 60)
     stride.judge(20, 0)
-    assert stride.now == 40
+    assert stride.now == 4 * LEAST
 
 
 def test_a_round_that_found_nothing_says_so() -> None:

@@ -5,23 +5,30 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from adapters import names
+from hub import opening
 from hub.declaration import parse as parse_yaml
 from hub.declaration import plain
 from hub.edifact.model import RawMessage
 from hub.edifact.reader import CHARSETS, read
+from hub.edifact.tokenizer import KEEP
 from hub.edifact.tokenizer import Limits as EdifactLimits
 from hub.errors import DeclarationError
 from hub.mapping.functions import number
 from hub.mapping.path import parse_path
+from hub.message import Interchange
+from hub.rejection import SHOWN, explain
+from hub.site.load import load
 from hub.xml import gate
 from hub.xml.schema import Schema
 
 ROOT = Path(__file__).parents[2]
+NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 UNB = b"UNB+UNOA:3+A+B+240101:1200+1'"
 UNZ = b"UNZ+1+1'"
 
@@ -75,6 +82,27 @@ def test_the_limits_that_the_hub_uses_are_the_ones_that_are_documented() -> None
     for limits in (gate.Limits(), EdifactLimits()):
         for name in limits.__dataclass_fields__:
             assert str(getattr(limits, name)) in page, name
+
+
+def test_a_small_file_with_thousands_of_faults_gets_a_small_answer() -> None:
+    here = load(ROOT)
+    golden = (ROOT / "mappings" / "manifest" / "cases" / "01-original" / "in.edi").read_bytes()
+    data = golden.replace(b"UNT+", b"DTM+1:2:3:4:5:6'" * 20_000 + b"UNT+")
+    opened = opening.open(here, Interchange("I", "e", "TJLINE", "a", "k", "", len(data), NOW), data, NOW)
+    [message_] = opened.messages
+    assert message_.rejected and KEEP <= len(message_.findings) <= 2 * KEEP + 10
+    text, machine = explain("a.edi", data, message_.findings)
+    assert len(text) + len(machine) < 1_500_000 and f"{len(message_.findings) - SHOWN} more".encode() in text
+
+
+def test_an_interchange_of_too_many_messages_is_refused_as_a_whole() -> None:
+    limits = EdifactLimits(messages=20)
+    body = b"UNH+1+A:D:95B:UN'UNT+2+1'"
+    for count in (20, 21):
+        parts = list(read([UNB + body * count + b"UNZ+%d+1'" % count], limits))
+        assert len([part for part in parts if isinstance(part, RawMessage)]) == 20
+        stopped = "edifact.limit" in [f.code for f in parts[-1].findings]
+        assert stopped == (count > 20)
 
 
 # ---- T4, T5: schemas and mappings fetch nothing and take no time

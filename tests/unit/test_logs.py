@@ -145,7 +145,8 @@ def test_a_commit_that_fails_says_nothing(journal: Journal, caplog: pytest.LogCa
         ("case", "vessel/C1", {"case": "vessel/C1"}),
         ("message", "1KB.3", {"interchange": "1KB"}),
         ("delivery", "1KB-TJLINE-CONTRL", {"delivery": "1KB-TJLINE-CONTRL"}),
-        ("source", "source/customs", {}),
+        ("source", "source/customs", {"endpoint": "customs"}),
+        ("seal", "seal", {}),
     ],
 )
 def test_a_record_names_what_its_id_tells(what: str, id: str, found: dict[str, str]) -> None:

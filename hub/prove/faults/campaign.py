@@ -13,17 +13,27 @@ from pathlib import Path
 from typing import Any
 
 from hub.prove.crash import spread
-from hub.prove.faults import disks, inputs, processes, syscalls, wires
+from hub.prove.faults import brokers, databases, disks, inputs, processes, stores, syscalls, wires
 from hub.prove.faults.row import Row, Run
 
 ROWS: tuple[Row, ...] = tuple(
     sorted(
-        (*syscalls.ROWS, *disks.ROWS, *wires.ROWS, *processes.ROWS, *inputs.ROWS),
+        (
+            *syscalls.ROWS,
+            *disks.ROWS,
+            *wires.ROWS,
+            *processes.ROWS,
+            *inputs.ROWS,
+            *databases.ROWS,
+            *stores.ROWS,
+            *brokers.ROWS,
+        ),
         key=lambda row: int(row.fault[1:]),
     )
 )
 
 UNTRIED = {
+    "F14": "bytes that change in the store",
     "F16": "a time-stamp authority, OCSP or an HSM that is away",
 }
 """Faults of the table that no row tries."""

@@ -130,6 +130,6 @@ def hit(log: Path) -> str:
 
 
 ROWS = (
-    Row("F1", "a role is killed at a system call", kills, 200, 8, strace),
-    Row("F4", "the disk answers one fsync or write with an error", errors, 40, 4, strace),
+    Row("F1", "a role is killed at a system call", kills, 200, 5, strace),
+    Row("F4", "the disk answers one fsync or write with an error", errors, 40, 3, strace),
 )

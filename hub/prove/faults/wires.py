@@ -203,11 +203,13 @@ def bad_answers(run: Run) -> None:
             run.done(name)
     before, during = high(usual), high(slow)
     run.remarks.append(f"to CUSTOMS p99 {before:.2f} s before, {during:.2f} s meanwhile")
-    run.expect(during < 2 * before + GRAIN, f"the others waited for it: {before:.2f} s became {during:.2f} s")
+    run.expect(
+        run.quick or during < 2 * before + GRAIN, f"the others waited for it: {before:.2f} s became {during:.2f} s"
+    )
 
 
 GRAIN = 0.5
-"""Seconds that a busy machine adds by itself to the slowest of few."""
+"""Seconds that a busy machine adds by itself to the slowest of few; a quick run has too few to judge."""
 
 
 def last_seconds(port: Port) -> list[float]:
@@ -269,10 +271,10 @@ BEHAVIOURS: tuple[tuple[str, Callable[[Wired], None], Callable[[Wired], None]], 
 )
 
 ROWS = (
-    Row("F7", "connections cut at any byte, under load", cuts, 240, 12),
-    Row("F7", "cut at each byte of the rename and its answer", renames, 2 * TAIL, 5),
-    Row("F8", "the rename's answer is lost, its file taken away", lost_answers, 20, 2),
-    Row("F8", "the server dies in the middle of a write", server_dies, 20, 2),
+    Row("F7", "connections cut at any byte, under load", cuts, 240, 6),
+    Row("F7", "cut at each byte of the rename and its answer", renames, 2 * TAIL, 3),
+    Row("F8", "the rename's answer is lost, its file taken away", lost_answers, 20, 1),
+    Row("F8", "the server dies in the middle of a write", server_dies, 20, 1),
     Row("F8", "the server shows another host key", changed_key, 5, 1),
     Row("F12", "an HTTP party that answers badly, late or never", bad_answers, 15, 5),
 )

@@ -85,8 +85,9 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("delivery", schema=None) as batch_op:
         batch_op.create_index("delivery_order", ["endpoint", "order_key", "seq"], unique=False)
-        batch_op.create_index("delivery_due", ["state", "next_at"], unique=False)
-        batch_op.create_index("delivery_clock", ["overdue", "state", "due_at"], unique=False)
+        batch_op.create_index("delivery_due", ["endpoint", "state", "next_at"], unique=False)
+        batch_op.create_index("delivery_old", ["state", "give_up_at"], unique=False)
+        batch_op.create_index("delivery_clock", ["state", "due_at"], unique=False)
         batch_op.create_index("delivery_work", ["endpoint", "state", "seq"], unique=False)
         batch_op.create_index(batch_op.f("ix_delivery_message"), ["message"], unique=False)
 
@@ -198,7 +199,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("port_case", schema=None) as batch_op:
         batch_op.create_index("case_work", ["ripe", "holder", "id"], unique=False)
-        batch_op.create_index("case_clock", ["overdue", "state", "due_at"], unique=False)
+        batch_op.create_index("case_clock", ["state", "due_at"], unique=False)
 
     op.create_table(
         "receipt",

@@ -47,6 +47,7 @@ def upgrade() -> None:
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("number"),
     )
+    op.create_index("seal_last", "seal", ["last"])
     op.create_table(
         "stamp",
         sa.Column("number", COUNT, autoincrement=False, nullable=False),
