@@ -21,6 +21,7 @@ def sqlite(path: Path) -> Engine:
         cursor.execute("PRAGMA busy_timeout=30000")
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA cache_size=-16384")  # KiB: the upper floors of every index of a long history
         mode = cursor.execute("PRAGMA journal_mode").fetchone()[0]
         level = cursor.execute("PRAGMA synchronous").fetchone()[0]
         cursor.close()

@@ -172,7 +172,7 @@ class Wires:
         self._threads[-1].start()
 
     def open_border(self) -> None:
-        """BORDER's server listens; it may have been away (`away`)."""
+        """BORDER's server listens; it may have been closed before."""
         import adapters
 
         server: Any = adapters.load("sftpd")
