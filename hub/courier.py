@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from hub.contract import Handover, Known, Outlet, Parcel
-from hub.errors import OutcomeUnknown, Stale
+from hub.errors import Damaged, Gone, OutcomeUnknown, Stale
 from hub.journal import tables as t
 from hub.journal.changes import Outcome
 from hub.journal.journal import Journal, received, told_of
@@ -33,38 +33,63 @@ def send(journal: Journal, outlet: Outlet, endpoint: str, rule: Endpoint, now: d
     """One round of at most so many for one endpoint: mark SENDING (commit), hand over, mark what became of it
     (commit)."""
     standing = journal.standing(endpoint)
-    rows = journal.due(endpoint, now, min(most, allowance(standing, now)))
-    if not rows:
+    due = journal.due(endpoint, now, min(most, allowance(standing, now)))
+    if not due:
         return 0
+    payloads, lost = journal.sound(list(_hashes(due)))
+    rows = _whole(due, lost)
     marks = Outcome()
     for row in rows:
         tries = row["tries"] + 1
         marks.move("delivery", row["id"], (row["state"],), {}, {"try": tries}, state=DeliveryState.SENDING, tries=tries)
+    for row in due if lost else ():
+        _set_aside(marks, row, lost, rule, now)
     try:
         journal.commit([marks], now)
     except Stale:
-        return len(rows)  # a person or a receipt was faster: the next round reads again
-    told = _ask(outlet.send, journal, rows)
+        return len(due)  # a person or a receipt was faster: the next round reads again
+    told = _ask(outlet.send, payloads, rows)
     settle(journal, rows, told, rule, now)
     with suppress(Stale):  # a person has decided about the endpoint meanwhile
-        journal.commit([judge(standing, endpoint, told, rule, now)], now)
-    return len(rows)
+        journal.commit([judge(standing, endpoint, told, rule, now)] if rows else [], now)
+    return len(due)
+
+
+def _hashes(rows: Sequence[Row]) -> set[str]:
+    return {sha256 for row in rows for sha256 in (row["payload"], row["signature"]) if sha256}
+
+
+def _whole(rows: Sequence[Row], lost: Mapping[str, Gone | Damaged]) -> list[Row]:
+    """Those whose bytes can be had."""
+    return [row for row in rows if not lost.keys() & _hashes([row])]
+
+
+def _set_aside(outcome: Outcome, row: Row, lost: Mapping[str, Gone | Damaged], rule: Endpoint, now: datetime) -> None:
+    """A delivery whose bytes cannot be had waits for a person; the others go on."""
+    for sha256 in sorted(lost.keys() & _hashes([row]))[:1]:
+        finding = lost[sha256].finding()
+        reason = f"{finding.code} {finding.found} {finding.expected}"
+        outcome.move("delivery", row["id"], (row["state"],), state=DeliveryState.HELD, reason=reason)
+        outcome.wait("delivery", row["id"], finding.code, now + rule.attention, finding.found)
 
 
 def resolve(journal: Journal, outlet: Outlet, endpoint: str, rule: Endpoint, now: datetime) -> int:
     """Look for evidence of what a dead courier left in SENDING and of every delivery in doubt. Nothing is sent."""
     rows = journal.in_state(t.delivery, _UNDER_WAY, BATCH, endpoint=endpoint)
     if rows:
-        settle(journal, rows, _ask(outlet.probe, journal, rows), rule, now)
+        payloads, lost = journal.sound(list(_hashes(rows)))
+        told = _ask(outlet.probe, payloads, _whole(rows, lost))
+        unknown = {row["id"] for row in rows} - {handover.delivery for handover in told}
+        told += [Handover(id, Known.UNKNOWN, "its bytes are lost") for id in sorted(unknown)]
+        settle(journal, rows, told, rule, now)
     return len(rows)
 
 
 def _ask(
-    how: Callable[[Sequence[Parcel]], Iterable[Handover]], journal: Journal, rows: Sequence[Row]
+    how: Callable[[Sequence[Parcel]], Iterable[Handover]], payloads: Mapping[str, bytes], rows: Sequence[Row]
 ) -> list[Handover]:
     """What the adapter tells. Its unforeseen fault becomes OutcomeUnknown: the deliveries stay SENDING until `resolve`
     has found evidence."""
-    payloads = journal.payloads(list({sha for row in rows for sha in (row["payload"], row["signature"]) if sha}))
     parcels = [parcel(payloads, row) for row in rows]
     try:
         return list(how(parcels))

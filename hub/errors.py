@@ -5,7 +5,8 @@ EportError
 ├── IdentityError        a key or certificate is missing, expired, revoked or not the registered one
 ├── JournalError         the journal refuses or cannot keep its promise
 │   ├── Stale            what the step read has changed meanwhile; read again and repeat
-│   └── Gone             the bytes were kept for as long as was agreed
+│   ├── Gone             the bytes were kept for as long as was agreed
+│   └── Damaged          the bytes are missing, or not those that were stored
 ├── Impossible           a person asks for what cannot be done in the state that a thing is in
 └── AdapterError         a transport failed; the subclass says what is known of the outcome
     ├── Unreachable      surely not done: try again later
@@ -54,6 +55,18 @@ class Gone(JournalError):
     def finding(self) -> Finding:
         """The same as a fact about whatever needs the bytes."""
         return Finding("journal.removed", found=f"{self.until:%Y-%m-%d}", expected=self.sha256)
+
+
+class Damaged(JournalError):
+    """The bytes of a payload are missing, or are no longer those that were stored; its row and its hash are there."""
+
+    def __init__(self, sha256: str, why: str) -> None:
+        super().__init__(f"payload {sha256} {why}")
+        self.sha256, self.why = sha256, why
+
+    def finding(self) -> Finding:
+        """The same as a fact about whatever needs the bytes."""
+        return Finding("journal.damaged", found=self.why, expected=self.sha256)
 
 
 class Impossible(EportError):

@@ -7,14 +7,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Table, and_, func, select
+from sqlalchemy import Table, and_, bindparam, func, or_, select
 
 from hub.journal import tables as t
 from hub.journal.journal import Journal
 from hub.journal.questions import OPEN_DELIVERY
-from hub.journal.statements import Row
+from hub.journal.statements import Question, Row
 from hub.message import DeliveryState, InterchangeState, MessageState
 
 Counts = dict[str, dict[str, int]]
@@ -83,7 +82,7 @@ class Happened:
 def happened(journal: Journal, after: int, most: int = 20 * PAGE) -> Happened:
     """What happened behind event `after`, the newest `most` events of it: no look ever reads a whole history."""
     seen = Happened(max(after, newest_event(journal) - most), journeys={state.value: [] for state in HANDED})
-    while rows := _page(journal, seen.last):
+    while rows := journal.ask(_NEXT, after=seen.last):
         seen.events.update(row["what"] for row in rows)
         for row in rows:
             if row["arrived"] is not None:
@@ -92,16 +91,19 @@ def happened(journal: Journal, after: int, most: int = 20 * PAGE) -> Happened:
     return seen
 
 
-def _page(journal: Journal, after: int) -> Sequence[Row]:
-    """The next events; `arrived` where one tells that a delivery was handed over or answered. What a case makes has
-    begun with itself."""
-    e, d, m, i = t.event, t.delivery, t.message, t.interchange
-    handed = and_(e.c.what.in_(HANDED), d.c.id == e.c.subject)
-    of = i.c.id == func.coalesce(m.c.interchange, d.c.message)
-    joined = e.outerjoin(d, handed).outerjoin(m, m.c.id == d.c.message).outerjoin(i, of)
-    arrived: Any = func.coalesce(i.c.received_at, m.c.at).label("arrived")
-    query = select(e.c.seq, e.c.what, e.c.at, arrived).select_from(joined)
-    return journal.rows(query.where(e.c.seq > after).order_by(e.c.seq).limit(PAGE))
+_e, _d, _m, _i = t.event, t.delivery, t.message, t.interchange
+_handed = and_(or_(*(_e.c.what == state for state in HANDED)), _d.c.id == _e.c.subject)
+_of = _i.c.id == func.coalesce(_m.c.interchange, _d.c.message)
+_arrived = func.coalesce(_i.c.received_at, _m.c.at, type_=_i.c.received_at.type).label("arrived")
+_NEXT = Question(
+    select(_e.c.seq, _e.c.what, _e.c.at, _arrived)
+    .select_from(_e.outerjoin(_d, _handed).outerjoin(_m, _m.c.id == _d.c.message).outerjoin(_i, _of))
+    .where(_e.c.seq > bindparam("after"))
+    .order_by(_e.c.seq)
+    .limit(PAGE)
+)
+"""The next events; `arrived` where one tells that a delivery was handed over or answered. What a case makes has begun
+with itself."""
 
 
 def unserved(journal: Journal) -> list[Row]:

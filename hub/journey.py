@@ -29,7 +29,7 @@ from typing import Any, TypeVar
 from hub import cases, delivery, documents, opening, receipts, replies, routing
 from hub.desk import Desk
 from hub.documents import Standing
-from hub.errors import JournalError, Stale
+from hub.errors import Damaged, JournalError, Stale
 from hub.finding import Finding
 from hub.journal import tables as t
 from hub.journal.changes import MINE, Outcome
@@ -130,9 +130,18 @@ def open_all(desk: Desk, batch: Sequence[Interchange]) -> list[Outcome]:
 
 
 def _opened(desk: Desk, ix: Interchange) -> Opened:
+    return Opened(()) if _unusable(desk, ix) else opening.open(desk.site, ix, desk.recall.payload(ix.sha256), desk.now)
+
+
+def _unusable(desk: Desk, ix: Interchange) -> Finding | None:
+    """Why an interchange is not opened at all."""
     if ix.tries > POISON:
-        return Opened(())
-    return opening.open(desk.site, ix, desk.recall.payload(ix.sha256), desk.now)
+        return Finding("opening.poison", found=str(POISON))
+    try:
+        desk.recall.payload(ix.sha256)
+    except Damaged as fault:
+        return fault.finding()
+    return None
 
 
 def _fetch(site: Site, recall: Recall, batch: Sequence[tuple[Interchange, Opened]]) -> None:
@@ -156,8 +165,9 @@ def _fetch(site: Site, recall: Recall, batch: Sequence[tuple[Interchange, Opened
 def open_one(desk: Desk, ix: Interchange, opened: Opened) -> Outcome:
     """Everything that follows from one interchange."""
     outcome = Outcome()
-    if ix.tries > POISON:
-        _close(desk, outcome, ix, InterchangeState.QUARANTINED, "opening.poison", str(POISON))
+    aside = _unusable(desk, ix)
+    if aside:
+        _close(desk, outcome, ix, InterchangeState.QUARANTINED, aside.code, aside.found)
         return outcome
     data = desk.recall.payload(ix.sha256)
     if opened.reference and _seen_before(desk, outcome, ix, opened, data):

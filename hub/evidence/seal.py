@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cryptography import x509
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 
 from hub.errors import IdentityError, Stale, Unreachable
 from hub.evidence import canonical, merkle, stamp
@@ -26,12 +26,16 @@ from hub.identity import cms
 from hub.journal import tables as t
 from hub.journal.changes import Outcome
 from hub.journal.journal import Journal
-from hub.journal.statements import Row
+from hub.journal.statements import Question, Row
 from hub.site.model import Stamping
 from hub.site.site import Site
 
 MOST = 10_000
 """Events under one head: what is read and hashed at once."""
+_e = t.event
+UNSEALED = Question(
+    select(_e).where(_e.c.seq > bindparam("last"), _e.c.seq <= bindparam("horizon")).order_by(_e.c.seq).limit(MOST)
+)
 AGAIN = timedelta(seconds=30)
 """Between two questions to an authority that does not answer."""
 EVER = datetime.min.replace(tzinfo=UTC)
@@ -75,13 +79,12 @@ def seal(site: Site, journal: Journal, now: datetime) -> int:
 
     Raises Stale when writers of events do not come to an end in time, or somebody else has sealed; IdentityError when
     the hub's certificate cannot sign at `now`."""
-    horizon, e = journal.horizon(), t.event
+    horizon = journal.horizon()
     before = journal.row(select(t.seal).order_by(t.seal.c.number.desc()).limit(1))
     sealed = 0
     while True:
         last = before["last"] if before else 0
-        waiting = select(e).where(e.c.seq > last, e.c.seq <= horizon).order_by(e.c.seq).limit(MOST)
-        events = journal.rows(waiting)
+        events = journal.ask(UNSEALED, last=last, horizon=horizon)
         if not events:
             return sealed
         row = _sealed(site, events, before, now)

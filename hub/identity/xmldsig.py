@@ -95,9 +95,14 @@ def sign(data: bytes, signer: Signer, now: datetime) -> bytes:
 def signed(data: bytes) -> bool:
     """True when the root has a ds:Signature as a child; False also for what is no XML."""
     try:
-        return _parse(data).find(_SIGNATURE) is not None
+        return has_signature(_parse(data))
     except etree.XMLSyntaxError:
         return False
+
+
+def has_signature(root: Any) -> bool:
+    """The same for a document that was parsed already."""
+    return root.find(_SIGNATURE) is not None
 
 
 def verify(data: bytes, party: str, register: Register, now: datetime) -> Verified:

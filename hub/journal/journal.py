@@ -7,6 +7,7 @@ process that holds it (hub.journal.locks); `take_back` returns what a dead proce
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -31,7 +32,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from hub.errors import Gone, JournalError, Stale
+from hub.errors import Damaged, Gone, Stale
 from hub.journal import engines, keeping, notices
 from hub.journal import questions as q
 from hub.journal import tables as t
@@ -126,22 +127,38 @@ class Journal:
         return found[0] if found else None
 
     def payload(self, sha256: str) -> bytes:
-        """The bytes of a payload, from its row or from the spool. Raises Gone when they were kept long enough."""
+        """The bytes of a payload, from its row or from the spool. Raises Gone or Damaged when they cannot be had."""
         return self.payloads([sha256])[sha256]
 
     def payloads(self, hashes: Sequence[str]) -> dict[str, bytes]:
-        """Many payloads at once, by their hash. Raises Gone when one of them was kept long enough."""
-        found: dict[str, bytes] = {}
-        for at in range(0, len(hashes), 100):
-            some = hashes[at : at + 100]
-            for row in self.ask(q.PAYLOADS, hashes=some):
-                if row["removed_at"] is not None:
-                    raise Gone(row["sha256"], row["removed_at"])
-                found[row["sha256"]] = self.spool.read(row["sha256"]) if row["data"] is None else row["data"]
-        missing = set(hashes) - found.keys()
-        if missing:
-            raise JournalError(f"no payload {min(missing)}")
+        """Many payloads at once, by their hash. Raises Gone or Damaged when one of them cannot be had."""
+        found, lost = self.sound(hashes)
+        if lost:
+            raise lost[min(lost)]
         return found
+
+    def sound(self, hashes: Sequence[str]) -> tuple[dict[str, bytes], dict[str, Gone | Damaged]]:
+        """The payloads, each checked against its hash, and why others cannot be had."""
+        found: dict[str, bytes] = {}
+        lost: dict[str, Gone | Damaged] = {}
+        for at in range(0, len(hashes), 100):
+            for row in self.ask(q.PAYLOADS, hashes=hashes[at : at + 100]):
+                try:
+                    found[row["sha256"]] = self._sound(row)
+                except (Gone, Damaged) as fault:
+                    lost[row["sha256"]] = fault
+        for sha256 in set(hashes) - found.keys() - lost.keys():
+            lost[sha256] = Damaged(sha256, "has no row")
+        return found, lost
+
+    def _sound(self, row: Row) -> bytes:
+        sha256: str = row["sha256"]
+        if row["removed_at"] is not None:
+            raise Gone(sha256, row["removed_at"])
+        data: bytes = self.spool.read(sha256) if row["data"] is None else row["data"]
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise Damaged(sha256, "is no longer what was stored")
+        return data
 
     # ---- writing
 

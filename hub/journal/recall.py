@@ -11,6 +11,7 @@ from datetime import datetime
 
 from sqlalchemy import Table
 
+from hub.errors import Damaged, Gone
 from hub.journal import keeping
 from hub.journal.journal import Journal
 from hub.journal.questions import having
@@ -28,6 +29,7 @@ class Recall:
         self._journal = journal
         self._known: dict[tuple[str, Key], dict[Key, list[Row]]] = {}
         self._payloads: dict[str, bytes] = {}
+        self._lost: dict[str, Gone | Damaged] = {}
 
     def fetch(self, table: Table, columns: Key, keys: Iterable[Key]) -> list[Row]:
         """The rows whose `columns` have one of the values `keys`; none of them is asked for again."""
@@ -54,11 +56,16 @@ class Recall:
         return found[0] if found else None
 
     def fetch_payloads(self, hashes: Iterable[str]) -> None:
-        self._payloads |= self._journal.payloads([sha for sha in set(hashes) if sha not in self._payloads])
+        found, lost = self._journal.sound([sha for sha in set(hashes) if sha not in self._payloads])
+        self._payloads |= found
+        self._lost |= lost
 
     def payload(self, sha256: str) -> bytes:
-        if sha256 not in self._payloads:
+        """Raises Gone or Damaged when the bytes cannot be had."""
+        if sha256 not in self._payloads and sha256 not in self._lost:
             self.fetch_payloads([sha256])
+        if sha256 in self._lost:
+            raise self._lost[sha256]
         return self._payloads[sha256]
 
     def removed(self, hashes: Iterable[str]) -> dict[str, datetime]:

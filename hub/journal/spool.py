@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from hub.errors import JournalError
+from hub.errors import Damaged
 
 INLINE = 256 * 1024
 """Payloads up to this many bytes live in the journal beside their row: one commit instead of two fsyncs each."""
@@ -105,14 +105,11 @@ class Spool:
         sync_folder(target.parent)
 
     def read(self, sha256: str) -> bytes:
-        """The bytes, checked against their name. Raises JournalError when they are gone or changed."""
+        """The bytes, not compared with their name. Raises Damaged when they cannot be read."""
         try:
-            data = self.path(sha256).read_bytes()
+            return self.path(sha256).read_bytes()
         except OSError as fault:
-            raise JournalError(f"payload {sha256} is missing from the spool") from fault
-        if hashlib.sha256(data).hexdigest() != sha256:
-            raise JournalError(f"payload {sha256} was changed in the spool")
-        return data
+            raise Damaged(sha256, f"cannot be read from the spool: {fault.strerror}") from fault
 
     def discard(self, path: Path, before: datetime) -> bool:
         """Remove a file that nobody has written to since `before`; one that is just being stored anew stays."""

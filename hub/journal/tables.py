@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import UTC as UTC_ZONE
+from datetime import datetime
+from typing import Any
+
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -36,12 +41,13 @@ class UTC(TypeDecorator[object]):
     impl = DateTime(timezone=True)
     cache_ok = True
 
-    def process_result_value(self, value: object, dialect: Dialect) -> object:
-        import datetime
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
+        return _read if dialect.name == "sqlite" else super().result_processor(dialect, coltype)
 
-        if isinstance(value, datetime.datetime) and value.tzinfo is None:
-            return value.replace(tzinfo=datetime.UTC)
-        return value
+
+def _read(text: str | None) -> datetime | None:
+    """SQLite keeps a time as text without a zone: ours are all UTC."""
+    return None if text is None else datetime.fromisoformat(text).replace(tzinfo=UTC_ZONE)
 
 
 payload = Table(
