@@ -1,7 +1,7 @@
 """Hours of steady work: `python tests/benchmarks/bench_soak.py [PER_SECOND] [MINUTES]`.
 
-The port of bench_journey under the same load all the time. Twelve lines over the whole: resident memory of each role, and
-how long files took to the agency. Exit code 1 when not everything was answered.
+The port of bench_journey under the same load all the time. Twelve lines over the whole: resident memory of each role,
+and how long files took to the agency. Exit code 1 when not everything was answered.
 """
 
 from __future__ import annotations
