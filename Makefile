@@ -26,6 +26,8 @@ bench: $(VENV)/.installed ## how fast it is here: reading, mapping, the whole jo
 	$(BIN)/python tests/benchmarks/bench_journey.py
 	$(BIN)/python tests/benchmarks/bench_evidence.py
 	$(BIN)/python tests/benchmarks/bench_scrape.py
+	$(BIN)/python tests/benchmarks/bench_history.py 100000 5
+	$(BIN)/python tests/benchmarks/bench_backlog.py
 
 prove: $(VENV)/.installed ## kill every role at every step, break everything around the hub, and have an independent checker look
 	$(BIN)/eport prove crash --kills 300

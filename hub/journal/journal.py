@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import asdict
 from datetime import datetime
@@ -33,7 +33,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from hub.errors import Damaged, Gone, Stale
-from hub.journal import engines, keeping, notices
+from hub.journal import engines, notices
 from hub.journal import questions as q
 from hub.journal import tables as t
 from hub.journal.bell import Bell, Listening, Looking, wakes
@@ -192,7 +192,7 @@ class Journal:
         used = {sha for outcome in outcomes for sha in outcome.used}
         if not wanted and not used:
             return
-        have, gone = keeping.used(connection, wanted.keys() | used, now)
+        have, gone = self._used(connection, wanted.keys() | used, now)
         if used & gone:
             raise Stale(f"payload {min(used & gone)} is there no longer")
         fresh = []
@@ -204,6 +204,15 @@ class Journal:
                 fresh.append({"sha256": sha, "size": len(data), "data": data if inline else None, "used_at": now})
         if fresh:
             self._insert(connection, t.payload, fresh)
+
+    def _used(self, connection: Connection, hashes: Collection[str], now: datetime) -> tuple[set[str], set[str]]:
+        """Which of these payloads are there, and used anew from now on; and which have lost their bytes, and so their
+        row: they may be stored again."""
+        there = self._ask(connection, q.USED, hashes=list(hashes), now=now)
+        gone = {row["sha256"] for row in there if row["removed_at"] is not None}
+        if gone:
+            connection.execute(delete(t.payload).where(t.payload.c.sha256.in_(gone)))
+        return {row["sha256"] for row in there} - gone, gone
 
     def _move(self, connection: Connection, alike: list[Move]) -> None:
         """Moves of one table, from the same states, that set the same columns: one statement for all of them."""
@@ -296,7 +305,7 @@ class Journal:
             if not new:
                 return []
             payloads = {stored.sha256: stored for _, stored in new}
-            have, _ = keeping.used(connection, payloads.keys(), now)
+            have, _ = self._used(connection, payloads.keys(), now)
             rows = [{"sha256": x.sha256, "size": x.size, "data": x.data, "used_at": now} for x in payloads.values()]
             if len(have) < len(rows):
                 self._insert(connection, t.payload, [row for row in rows if row["sha256"] not in have])

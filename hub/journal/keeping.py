@@ -11,35 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, delete, func, insert, or_, select, union, update
+from sqlalchemy import and_, func, insert, or_, select, union, update
 
 from hub.journal import tables as t
-from hub.journal.statements import Among, Question
-
-if TYPE_CHECKING:
-    from hub.journal.journal import Journal
-
-
-_p = t.payload
-USED = Question(
-    update(_p)
-    .where(Among((_p.c.sha256,), "hashes"))
-    .values(used_at=bindparam("now", type_=_p.c.used_at.type))
-    .returning(_p.c.sha256, _p.c.removed_at),
-    (_p.c.sha256, _p.c.removed_at),
-)
-
-
-def used(connection: Connection, hashes: Collection[str], now: datetime) -> tuple[set[str], set[str]]:
-    """Which of these payloads are there, and used anew from now on; and which have lost their bytes, and so their row:
-    they may be stored again."""
-    there = USED.plan(connection.dialect).ask(connection.connection, {"hashes": list(hashes), "now": now})
-    gone = {row["sha256"] for row in there if row["removed_at"] is not None}
-    if gone:
-        connection.execute(delete(t.payload).where(t.payload.c.sha256.in_(gone)))
-    return {row["sha256"] for row in there} - gone, gone
+from hub.journal.journal import Journal
 
 
 def removed(journal: Journal, hashes: Collection[str]) -> dict[str, datetime]:

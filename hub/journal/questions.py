@@ -192,6 +192,16 @@ REST = Question(
 )
 """These wait no longer."""
 
+_p = t.payload
+USED = Question(
+    update(_p)
+    .where(Among([_p.c.sha256], "hashes"))
+    .values(used_at=bindparam("now", type_=_p.c.used_at.type))
+    .returning(_p.c.sha256, _p.c.removed_at),
+    [_p.c.sha256, _p.c.removed_at],
+)
+"""These payloads are used anew (hub.journal.keeping)."""
+
 PAYLOADS = Question(select(t.payload).where(Among([t.payload.c.sha256], "hashes")))
 
 
