@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -164,8 +165,14 @@ def _old(folder: Path, now: datetime) -> list[Path]:
         return []
     limit = (now - ABANDONED).timestamp()
     with os.scandir(folder) as items:
-        files = [item for item in items if item.is_file(follow_symlinks=False)]
-    return [Path(item.path) for item in files if item.stat(follow_symlinks=False).st_mtime < limit]
+        return [Path(item.path) for item in items if item.is_file(follow_symlinks=False) and _before(item, limit)]
+
+
+def _before(item: os.DirEntry[str], limit: float) -> bool:
+    """False also for one that has just got its name, and so is gone under this one."""
+    with suppress(FileNotFoundError):
+        return item.stat(follow_symlinks=False).st_mtime < limit
+    return False
 
 
 def first_removed(journal: Journal, hashes: Sequence[str]) -> datetime | None:
