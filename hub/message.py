@@ -99,7 +99,7 @@ def new_id(now: datetime) -> str:
     global _newest
     with _turn:
         number = int(now.timestamp() * 1000) << 25 | secrets.randbits(25)
-        if number >> 25 < _newest >> 25:
+        if number <= _newest:
             number = _newest + 1 + secrets.randbits(20)
         _newest = number
     digits = []

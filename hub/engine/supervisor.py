@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError
 from hub import logs
 from hub.catalogue import describe, where
 from hub.contract import Ground
-from hub.engine import identity, roles, roster, shared
+from hub.engine import ends, gate, identity, roles, roster, shared
 from hub.errors import AdapterError, DeclarationError, IdentityError, JournalError
 from hub.journal.journal import Journal
 from hub.journal.locks import Locks
@@ -104,7 +104,7 @@ class Supervisor:
 
     def _shut(self, *_: object) -> None:
         """Every gate takes nothing in any more, nor does one that is started from now on: it inherits the mark."""
-        roles.SHUT.set()
+        gate.SHUT.set()
         for child in self.children:
             if child.pid and child.role == "gate":
                 os.kill(child.pid, signal.SIGUSR1)
@@ -218,10 +218,10 @@ def be(role: str, site: Site, folder: Path, stop: threading.Event) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    signal.signal(signal.SIGUSR1, lambda *_: roles.SHUT.set())
+    signal.signal(signal.SIGUSR1, lambda *_: gate.SHUT.set())
     logs.is_now(role)
     present = roster.enter(folder, role)
-    journal = Journal(folder / "spool", f"{role}-{new_id(roles.now())}")
+    journal = Journal(folder / "spool", f"{role}-{new_id(ends.now())}")
     gc.freeze()  # the declarations stay: no collection looks through them again
     try:
         roles.run(role, site, journal, Ground(folder, folder / "spool"), stop)

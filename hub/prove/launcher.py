@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import adapters
-from hub.engine import identity, roles, supervisor
+from hub.engine import couriers, identity, supervisor, ticking
 from hub.prove import plants, points
 from hub.site.load import load
 from hub.site.site import Site
@@ -55,7 +55,7 @@ def ready(folder: Path) -> Site:
 
 def be(role: str, site: Site, folder: Path, point: str, count: int, plant: str, armed: Callable[[], bool]) -> None:
     """One role in this process, with a point and a planted fault in it."""
-    roles.LOOK_EVERY, roles.PROBE_EVERY = LOOK_EVERY, PROBE_EVERY
+    ticking.LOOK_EVERY, couriers.PROBE_EVERY = LOOK_EVERY, PROBE_EVERY
     plants.plant(plant, role)
     points.first_rounds(tell)
     if point:

@@ -17,7 +17,7 @@ from sqlalchemy.pool import Pool
 
 from hub import clock, courier, intake, journey, opening
 from hub.contract import Handover, Inlet, Known, Parcel
-from hub.engine import roles
+from hub.engine import ends
 from hub.journal import changes
 from hub.journal.journal import Journal
 from hub.journal.locks import Locks
@@ -203,7 +203,7 @@ CLOCK = "EPORT_PROOF_CLOCK"
 def wrong_clock() -> None:
     """The time of day that this process is told jumps; time goes on as it does."""
     told = Path(os.environ[CLOCK])
-    _put(roles, "now", lambda: datetime.now(UTC) + timedelta(seconds=float(told.read_text())))
+    _put(ends, "now", lambda: datetime.now(UTC) + timedelta(seconds=float(told.read_text())))
 
 
 _EVERY = ("gate", "worker", "courier", "clock")

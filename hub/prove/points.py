@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hub import clock, courier, intake, journey
-from hub.engine import roles
+from hub.engine import gate
 from hub.journal import changes
 from hub.journal.journal import Journal
 from hub.journal.numbers import Numbers
@@ -306,5 +306,5 @@ def first_rounds(tell: Tell) -> None:
 
         setattr(owner, name, wrapped)
 
-    for owner, name in ((roles, "take_from"), (journey, "work"), (courier, "resolve"), (clock, "tick")):
+    for owner, name in ((gate, "take_from"), (journey, "work"), (courier, "resolve"), (clock, "tick")):
         watch(owner, name)

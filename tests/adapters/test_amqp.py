@@ -25,7 +25,7 @@ import adapters
 from adapters import amqp
 from adapters.amqp import consumer
 from hub.contract import Arrival, Ground, Handover, Known, Outlet, Parcel
-from hub.engine import roles
+from hub.engine import ends
 from hub.errors import DeclarationError, Unreachable, Untrusted
 from hub.identity.register import Register
 from hub.identity.xmldsig import sign
@@ -690,8 +690,8 @@ def by_queue(port: Port, url: str, queue: str, **more: object) -> None:
     register = Register(roots=(port.authority.certificate(),))
     port.site = load(port.folder, register, port.signers["TJEPORT"])
     ground = Ground(port.folder, port.folder / "spool")
-    port.inlets = roles.inlets(port.site, ground)
-    port.outlets = {name: roles.outlet(port.site, name, ground) for name in port.site.routes.endpoints}
+    port.inlets = ends.inlets(port.site, ground)
+    port.outlets = {name: ends.outlet(port.site, name, ground) for name in port.site.routes.endpoints}
 
 
 @pytest.fixture
@@ -793,7 +793,7 @@ def test_a_confirm_that_was_lost_leaves_the_delivery_in_doubt(
     assert port.outlets["customs"] is not None
     port.outlets["customs"].close()
     (port.folder / "broker.url").write_text(broker.url(port=proxy.port))
-    port.outlets["customs"] = roles.outlet(port.site, "customs", Ground(port.folder, port.folder / "spool"))
+    port.outlets["customs"] = ends.outlet(port.site, "customs", Ground(port.folder, port.folder / "spool"))
     proxy.at(2_000, proxy.cut)
     port.submit("tjline", "mft.edi", ORIGINAL)
     port.run()

@@ -21,7 +21,7 @@ from sqlalchemy import select
 
 from adapters.amqp import consumer
 from hub import courier
-from hub.engine import roles
+from hub.engine import gate
 from hub.journal import tables as t
 from hub.prove.load import Writer
 from hub.tracing import held
@@ -216,10 +216,10 @@ def test_an_order_that_nobody_can_read_is_kept_and_shown_until_it_is_taken_away(
     port: Port, broker: Broker, bank: Bank, queue: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(consumer, "LOOK_AT_DEAD", 0.05)
-    inlet, mine = port.inlets["customs"], roles.Round("customs", threading.Event())
+    inlet, mine = port.inlets["customs"], gate.Source("customs")
 
     def shown() -> list[tuple[str, str, str]]:
-        roles._take_and_tell(port.site, port.journal, inlet, {}, mine)
+        gate._take_and_tell(port.site, port.journal, inlet, {}, mine)
         return [(row["subject"], row["code"], row["detail"]) for row in held(port.journal)]
 
     bank.open()

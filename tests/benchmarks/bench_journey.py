@@ -183,7 +183,7 @@ def alone(folder: Path) -> Iterator[Callable[[], None]]:
     """The port of `folder` in this process, the agencies beside it; each call is one round of every role."""
     from hub import courier, journey
     from hub.contract import Ground
-    from hub.engine import identity, roles, supervisor
+    from hub.engine import ends, gate, identity, supervisor
     from hub.journal.journal import Journal
     from hub.journal.numbers import Numbers
     from hub.site.load import load
@@ -191,13 +191,13 @@ def alone(folder: Path) -> Iterator[Callable[[], None]]:
     loaded = identity.ready(load(folder), folder)
     supervisor.prepare(folder)
     journal, ground = Journal(folder / "spool", "bench"), Ground(folder, folder / "spool")
-    sources = roles.inlets(loaded, ground)
-    outlets = {name: roles.outlet(loaded, name, ground) for name in loaded.routes.endpoints}
+    sources = ends.inlets(loaded, ground)
+    outlets = {name: ends.outlet(loaded, name, ground) for name in loaded.routes.endpoints}
     numbers = Numbers(journal)
 
     def work() -> None:
         now = datetime.now(UTC)
-        roles.gate_round(loaded, journal, sources, now)
+        gate.gate_round(loaded, journal, sources, now)
         journey.work(loaded, journal, numbers, now)
         for name, outlet in outlets.items():
             if outlet is not None:
@@ -216,7 +216,7 @@ def steps(folder: Path, count: int) -> None:
     """The same work, with the CPU of each step."""
     from hub import cases, courier, delivery, journey, opening
     from hub.edifact import elements, structure
-    from hub.engine import roles
+    from hub.engine import gate
     from hub.identity import xmldsig
     from hub.journal.journal import Journal
     from hub.journal.recall import Recall
@@ -251,7 +251,7 @@ def steps(folder: Path, count: int) -> None:
         ("read the journal", Recall, "fetch"),
         ("commit", Journal, "commit"),
         ("claim", Journal, "_claim"),
-        ("take in", roles, "gate_round"),
+        ("take in", gate, "gate_round"),
         ("hand over", courier, "_ask"),
         ("courier's own", courier, "send"),
         ("worker's own", journey, "work"),

@@ -25,7 +25,7 @@ from lxml import etree
 from sqlalchemy import select
 
 from adapters import names as legal
-from hub.engine import roles
+from hub.engine import gate
 from hub.errors import Unreachable
 from hub.identity.ca import Authority
 from hub.identity.keys import Signer, load_certificates, parse_key
@@ -344,7 +344,7 @@ def test_two_files_of_one_name_in_one_second_are_both_answered(port: Any) -> Non
     for _ in range(2):
         path = port.home("tjline") / "outbound" / "twins.edi"
         path.write_bytes(broken())
-        roles.gate_round(port.site, port.journal, port.inlets, port.now)
+        gate.gate_round(port.site, port.journal, port.inlets, port.now)
     port.run()
     ids = [one["id"] for one in port.journal.rows(select(t.interchange).where(t.interchange.c.name == "twins.edi"))]
     states = port.journal.rows(select(t.delivery.c.state).where(t.delivery.c.message.in_(ids)))

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from hub import clock, courier, journey
 from hub.contract import Ground, closing
-from hub.engine import roles
+from hub.engine import ends, gate
 from hub.identity.ca import Authority
 from hub.identity.keys import Signer, load_certificates, parse_key
 from hub.identity.register import Register
@@ -50,8 +50,8 @@ class Port:
                 for name in ("outbound", "inbound", "error"):
                     (folder / endpoint.options["out"] / name).mkdir(exist_ok=True)
         ground = Ground(folder, folder / "spool")
-        self.inlets = roles.inlets(self.site, ground)
-        self.outlets = {name: roles.outlet(self.site, name, ground) for name in self.site.routes.endpoints}
+        self.inlets = ends.inlets(self.site, ground)
+        self.outlets = {name: ends.outlet(self.site, name, ground) for name in self.site.routes.endpoints}
         self.numbers = Numbers(self.journal)
 
     def _signer(self, party: str) -> Signer:
@@ -65,7 +65,7 @@ class Port:
         """Rounds of all roles until nothing moves."""
         for _ in range(50):
             self.now += timedelta(seconds=1)
-            done = roles.gate_round(self.site, self.journal, self.inlets, self.now)
+            done = gate.gate_round(self.site, self.journal, self.inlets, self.now)
             done += journey.work(self.site, self.journal, self.numbers, self.now)
             for endpoint, outlet in self.outlets.items():
                 if outlet is not None:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select, update
 
 from hub import journey
-from hub.engine import roles
+from hub.engine import gate
 from hub.journal import tables as t
 
 BOTH = True
@@ -32,7 +32,7 @@ def waits(port: Any) -> dict[str, str]:
 def test_an_interchange_that_was_changed_is_never_opened(port: Any) -> None:
     port.submit("tjline", "a.edi", ORIGINAL)
     port.submit("tjline", "b.edi", OTHER)
-    roles.gate_round(port.site, port.journal, port.inlets, port.now)
+    gate.gate_round(port.site, port.journal, port.inlets, port.now)
     [bad] = port.journal.rows(select(t.interchange).where(t.interchange.c.name == "a.edi"))
     flip(port, bad["sha256"])
     port.run()
@@ -46,7 +46,7 @@ def test_an_interchange_that_was_changed_is_never_opened(port: Any) -> None:
 def test_a_delivery_that_was_changed_is_never_sent(port: Any) -> None:
     port.submit("tjline", "a.edi", ORIGINAL)
     port.submit("tjline", "b.edi", OTHER)
-    roles.gate_round(port.site, port.journal, port.inlets, port.now)
+    gate.gate_round(port.site, port.journal, port.inlets, port.now)
     journey.work(port.site, port.journal, port.numbers, port.now)
     d = t.delivery
     bad = port.journal.rows(select(d).where(d.c.party == "CUSTOMS").order_by(d.c.seq))[0]

@@ -17,7 +17,7 @@ from adapters.memory import Memory, MemoryOutlet
 from hub import cases, courier, decisions, journey, opening
 from hub.catalogue import catalogue
 from hub.contract import Handover, Known, Parcel
-from hub.engine import roles
+from hub.engine import gate
 from hub.errors import OutcomeUnknown
 from hub.identity.keys import Signer, load_certificates, parse_key
 from hub.identity.xmldsig import sign
@@ -698,7 +698,7 @@ def test_an_answer_given_in_the_handover_settles_the_delivery_once(port: Any) ->
     journal, rule = port.journal, port.site.routes.endpoints["customs"]
     port.submit("tjline", "a.edi", cuscar("R1"))
     port.now += timedelta(seconds=1)
-    roles.gate_round(port.site, journal, port.inlets, port.now)
+    gate.gate_round(port.site, journal, port.inlets, port.now)
     journey.work(port.site, journal, port.numbers, port.now)
     courier.send(journal, agency, "customs", rule, port.now)
     courier.resolve(journal, agency, "customs", rule, port.now)  # shows the same answer once more
@@ -854,7 +854,7 @@ def test_a_flood_of_one_party_delays_no_other_by_more_than_a_batch(port: Any) ->
         intake.accept(MemoryInlet(inlet), journal, "tjline", "TJLINE", 1_000_000, port.now)
     port.submit("bohai", "call.edi", ARRIVAL)
     port.now += timedelta(seconds=1)
-    roles.gate_round(port.site, journal, port.inlets, port.now)
+    gate.gate_round(port.site, journal, port.inlets, port.now)
     assert journal.backlog() == {"TJLINE": 500, "BOHAI": 1}
     journey.work(port.site, journal, port.numbers, port.now)
     assert journal.backlog() == {"TJLINE": 500 - journey.BATCH + 1}
@@ -867,7 +867,7 @@ def test_above_its_backlog_a_party_waits_at_its_source(port: Any) -> None:
     port.submit("bohai", "call.edi", ARRIVAL)
     for _ in range(5):
         port.now += timedelta(seconds=1)
-        roles.gate_round(port.site, port.journal, port.inlets, port.now)
+        gate.gate_round(port.site, port.journal, port.inlets, port.now)
     waits = port.journal.backlog()
     assert 60 <= waits["TJLINE"] < 60 + 50 and waits["BOHAI"] == 1
     assert len(port.files("tjline", "outbound")) == 150 - waits["TJLINE"]

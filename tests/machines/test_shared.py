@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from hub import journey
-from hub.engine import roles, shared
+from hub.engine import gate, shared
 from hub.errors import JournalError
 from hub.journal import tables as t
 from hub.journal.journal import Journal
@@ -26,7 +26,7 @@ MANIFEST = (ROOT / "mappings" / "manifest" / "cases" / "01-original" / "in.edi")
 def test_twenty_megabytes_taken_in_here_are_opened_there(port: Port, tmp_path: Path, database: str) -> None:
     large = MANIFEST.replace(b"UNH+1", b"\n" * 20_000_000 + b"UNH+1")
     port.submit("tjline", "large.edi", large)
-    roles.gate_round(port.site, port.journal, port.inlets, port.now)
+    gate.gate_round(port.site, port.journal, port.inlets, port.now)
     there = Journal(tmp_path / "there", "another machine")
     try:
         assert journey.work(port.site, there, Numbers(there), port.now) > 0
