@@ -34,7 +34,10 @@ MOST = 10_000
 """Events under one head: what is read and hashed at once."""
 _e = t.event
 UNSEALED = Question(
-    select(_e).where(_e.c.seq > bindparam("last"), _e.c.seq <= bindparam("horizon")).order_by(_e.c.seq).limit(MOST)
+    select(_e)
+    .where(_e.c.seq > bindparam("last"), _e.c.seq <= bindparam("horizon"))
+    .order_by(_e.c.seq)
+    .limit(bindparam("most"))
 )
 AGAIN = timedelta(seconds=30)
 """Between two questions to an authority that does not answer."""
@@ -84,7 +87,7 @@ def seal(site: Site, journal: Journal, now: datetime) -> int:
     sealed = 0
     while True:
         last = before["last"] if before else 0
-        events = journal.ask(UNSEALED, last=last, horizon=horizon)
+        events = journal.ask(UNSEALED, last=last, horizon=horizon, most=MOST)
         if not events:
             return sealed
         row = _sealed(site, events, before, now)
