@@ -8,7 +8,7 @@
 | can                         | how                                                                          |
 |-----------------------------|------------------------------------------------------------------------------|
 | tell when a file is whole   | EDIFACT and XML by the last segment or tag, others by `stable` quiet seconds |
-| never show half a file      | hidden temporary file, fsync, hard link to the name                          |
+| never show half a file      | hidden temporary file, fsync, hard link of that very file                    |
 | never overwrite             | the hard link fails when the name is taken                                   |
 | tell if a lost try arrived  | only when the reader leaves the files there: `consumer_keeps`                |
 

@@ -180,7 +180,8 @@ def _name(folder: int, path: Path, one: _Laid) -> None:
     for sheet in one.sheets:
         if sheet.temporary:
             try:
-                os.link(sheet.temporary, sheet.name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+                # The file itself: by now another courier may have given the temporary name to its own.
+                os.link(f"/proc/self/fd/{sheet.descriptor}", sheet.name, dst_dir_fd=folder)
             except FileExistsError:
                 there = digest_of(folder, sheet.name)
                 if there != sheet.digest:

@@ -284,6 +284,22 @@ def test_a_leftover_of_a_crash_is_replaced(shelf: Stand, ground: Ground) -> None
     assert [path.name for path in (ground.site / "out").iterdir()] == ["a.edi"]
 
 
+def test_what_another_process_writes_under_the_temporary_name_is_never_named(
+    shelf: Stand, ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A courier that was cut off meanwhile, and its successor."""
+    out, fsync = ground.site / "out", os.fsync
+
+    def successor(descriptor: int) -> None:
+        fsync(descriptor)
+        (out / ".d1.tmp").unlink(missing_ok=True)
+        (out / ".d1.tmp").write_bytes(b"half")
+
+    monkeypatch.setattr(os, "fsync", successor)
+    [told] = shelf.outlet.send([parcel()])
+    assert told.known is Known.NOT_DONE and not (out / "a.edi").exists()
+
+
 def test_companions_are_there_and_a_missing_folder_is_not_done(shelf: Stand, ground: Ground) -> None:
     signed = Parcel("d1", "a.edi", WHOLE, companions=(("a.edi.p7s", b"sig"),))
     assert [told.known for told in shelf.outlet.send([signed])] == [Known.DONE]
