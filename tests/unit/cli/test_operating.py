@@ -17,7 +17,7 @@ from sqlalchemy import select
 from hub import courier, journey
 from hub.cli import main
 from hub.contract import Ground, closing
-from hub.engine import identity, roles
+from hub.engine import ends, gate, identity
 from hub.errors import DeclarationError
 from hub.finding import rejects
 from hub.journal import tables as t
@@ -79,13 +79,13 @@ def work(folder: Path) -> None:
     """Take in what lies there, open it, send it."""
     site = identity.ready(load(folder), folder)
     ground, journal = Ground(folder, folder / "spool"), Journal(folder / "spool", "worker")
-    inlets = roles.inlets(site, ground)
+    inlets = ends.inlets(site, ground)
     numbers = Numbers(journal)
     now = datetime.now(UTC)
-    while roles.gate_round(site, journal, inlets, now) + journey.work(site, journal, numbers, now):
+    while gate.gate_round(site, journal, inlets, now) + journey.work(site, journal, numbers, now):
         pass
     for name, rule in site.routes.endpoints.items():
-        out = roles.outlet(site, name, ground)
+        out = ends.outlet(site, name, ground)
         while out is not None and courier.send(journal, out, name, rule, now):
             pass
         closing([out])
