@@ -173,9 +173,3 @@ def _before(item: os.DirEntry[str], limit: float) -> bool:
     with suppress(FileNotFoundError):
         return item.stat(follow_symlinks=False).st_mtime < limit
     return False
-
-
-def first_removed(journal: Journal, hashes: Sequence[str]) -> datetime | None:
-    """When the first of these payloads lost its bytes; None when all are there."""
-    gone = keeping.removed(journal, [sha for sha in hashes if sha])
-    return min(gone.values(), default=None)

@@ -18,8 +18,6 @@ from hub.journal.questions import having
 from hub.journal.statements import Row
 
 Key = tuple[str, ...]
-CHUNK = 400
-"""Keys in one query: SQLite takes 32766 parameters, and a plan is made for each length."""
 
 
 class Recall:
@@ -36,12 +34,10 @@ class Recall:
         known = self._known.setdefault((table.name, columns), {})
         asked = list(dict.fromkeys(keys))
         wanted = [key for key in asked if key not in known]
-        for at in range(0, len(wanted), CHUNK):
-            some = wanted[at : at + CHUNK]
-            known.update((key, []) for key in some)
-            for row in self._journal.ask(
-                having(table, columns), keys=some if len(columns) > 1 else [k for (k,) in some]
-            ):
+        if wanted:
+            known.update((key, []) for key in wanted)
+            keys: list[Any] = list(wanted) if len(columns) > 1 else [one[0] for one in wanted]
+            for row in self._journal.ask(having(table, columns), keys=keys):
                 known[tuple(row[name] for name in columns)].append(row)
         return [row for key in asked for row in known[key]]
 
