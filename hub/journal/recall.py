@@ -37,8 +37,8 @@ class Recall:
         wanted = [key for key in asked if key not in known]
         if wanted:
             known.update((key, []) for key in wanted)
-            keys: list[Any] = list(wanted) if len(columns) > 1 else [one[0] for one in wanted]
-            for row in self._journal.ask(having(table, columns), keys=keys):
+            given: list[Any] = list(wanted) if len(columns) > 1 else [one[0] for one in wanted]
+            for row in self._journal.ask(having(table, columns), keys=given):
                 known[tuple(row[name] for name in columns)].append(row)
         return [row for key in asked for row in known[key]]
 
