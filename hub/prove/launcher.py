@@ -104,11 +104,12 @@ def _fork(wanted: dict[str, Any], site: Site, folder: Path, armed: threading.Eve
     pid = os.fork()
     if not pid:
         os._exit(_child(wanted, site, folder, armed))
-    tell({"started": pid, "seat": wanted["seat"]})
     return pid
 
 
 def _child(wanted: dict[str, Any], site: Site, folder: Path, armed: threading.Event) -> int:
+    # Told by the child itself: told by its parent, it could come behind the child's own "working" or "hit".
+    tell({"started": os.getpid(), "seat": wanted["seat"]})
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     parent = os.getppid()
     threading.Thread(target=_watch, args=(parent,), daemon=True).start()
