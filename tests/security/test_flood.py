@@ -22,9 +22,9 @@ GENTLE = 0.5
 """Seconds between two files of the party that is measured; the flood sends a hundred times as many."""
 FLOOR = 0.5
 """Seconds of delay that are nothing against anybody: on two cores everything that runs at once delays everything."""
-ROUNDS = 60
-"""And so is the time in which the hub opens so many interchanges: a round or two of its worker and of its courier, on
-whatever machine. Behind everything that the flood has sent would be ten times as long."""
+ROUNDS = 100
+"""And so is the time in which the hub opens so many interchanges: a few rounds of its worker and of its courier, on
+whatever machine. Behind everything that the flood has sent would be several times as long."""
 FLOOD = """
   FLOOD: {title: {zh: 洪流, en: Flood}, role: carrier, at: flood, charset: utf-8}
 endpoints:
