@@ -22,6 +22,7 @@ demo: $(VENV)/.installed ## the whole show: real SFTP, signed answers, failure t
 
 bench: $(VENV)/.installed ## how fast it is here: reading, mapping, the whole journey
 	$(BIN)/python tests/benchmarks/bench_edifact.py
+	$(BIN)/python tests/benchmarks/bench_xml.py
 	$(BIN)/python tests/benchmarks/bench_mapping.py
 	$(BIN)/python tests/benchmarks/bench_journey.py
 	$(BIN)/python tests/benchmarks/bench_evidence.py
@@ -33,10 +34,13 @@ prove: $(VENV)/.installed ## kill every role at every step, break everything aro
 	$(BIN)/eport prove crash --kills 300
 	$(BIN)/eport prove faults
 
+generated: $(VENV)/.installed ## every message of every directory in ../shared/edifact, every single mistake: takes half an hour
+	$(BIN)/python -m tests.unit.edifact.test_generated
+
 lock: ## requirements.lock anew: every package with its hashes, as of today
 	$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet --disable-pip-version-check pip-tools
 	{ sed -n '/^# /p' requirements.lock; .venv-lock/bin/pip-compile --quiet --generate-hashes --strip-extras --no-annotate \
 		--no-header --no-emit-options --allow-unsafe --extra postgresql --extra amqp -o - setup.cfg; } > .lock && mv .lock requirements.lock
 	rm -rf .venv-lock
 
-.PHONY: help install test demo bench prove lock
+.PHONY: help install test demo bench prove generated lock

@@ -42,7 +42,11 @@ def describe(finding: Finding, lang: str) -> tuple[str, str]:
     entry = catalogue()["finding"][finding.code]
     said = {**finding.args, "found": finding.found, "expected": finding.expected}
     holes = _Holes({name: plain(value) for name, value in said.items()})
-    return entry[lang].format_map(holes), entry[f"remedy_{lang}"].format_map(holes)
+    what = entry[lang].format_map(holes)
+    if "by" in finding.args:  # a guide has decided (hub.standards.tolerance)
+        decided = text(f"guide.{finding.args['as']}", lang, **holes)
+        what += f" [{decided}]"
+    return what, entry[f"remedy_{lang}"].format_map(holes).strip()
 
 
 def check(name: str, lang: str) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from hub.desk import Desk
 from hub.edifact import elements, reader, structure, writer
-from hub.edifact.model import Envelope, RawMessage, Separators
+from hub.edifact.model import Envelope, RawMessage
 from hub.errors import IdentityError
 from hub.finding import Finding, rejects
 from hub.identity import cms, xmldsig
@@ -18,6 +18,7 @@ from hub.journal.statements import Row
 from hub.message import DeliveryState, legal
 from hub.routing import Leg
 from hub.site.site import Site, Usage
+from hub.standards.guide import PLAIN, Guide, Write
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,19 +141,19 @@ def render(site: Site, source: Source, leg: Leg, reference: str, now: datetime) 
         return b"", [Finding("routing.no_mapping", found=", ".join(source.nodes), expected=leg.kind)]
     names, mapping = found
     usage = site.kinds[leg.kind]
+    guide = site.guide(leg.party, leg.kind, site.day(now), usage.rule.association)
     context = site.context(now, reference=reference, sender=source.sender, recipient=leg.party, port=site.routes.port)
     node, findings = mapping.apply(_sources(names, source.nodes, mapping), context)
     if node is None or rejects(findings):
         return b"", findings
     if usage.rule.format == "xml":
         data, wrong = usage.write(node)
-        return data, [*findings, *wrong]
-    charset = site.parties[leg.party].charset
+        return data, [*findings, *guide.checked(wrong, node)]
     try:
-        data = interchange(site, usage, node, leg.party, reference, now)
+        data = interchange(site, usage, node, leg.party, reference, now, guide.write)
     except writer.EncodingLost as lost:
         return b"", [*findings, Finding("delivery.charset", found=str(lost), expected=leg.party)]
-    return data, [*findings, *_recheck(usage, data, charset)]
+    return data, [*findings, *_recheck(usage, data, guide)]
 
 
 def _sources(names: tuple[str, ...], nodes: dict[str, Any], mapping: Any) -> dict[str, Any]:
@@ -161,30 +162,32 @@ def _sources(names: tuple[str, ...], nodes: dict[str, Any], mapping: Any) -> dic
     return {alias: nodes[kind] for alias, kind in aliases.items()} if len(names) else {}
 
 
-def interchange(site: Site, usage: Usage, node: Any, party: str, reference: str, now: datetime) -> bytes:
-    """One message in its envelope (UNB … UNZ), syntax version 3."""
-    separators = Separators()
-    text = usage.write_edifact(node, reference, separators)
+def interchange(
+    site: Site, usage: Usage, node: Any, party: str, reference: str, now: datetime, how: Write = PLAIN
+) -> bytes:
+    """One message in its envelope (UNB … UNZ), as the party's guide wants it written."""
+    text = usage.write_edifact(node, reference, how.separators)
     envelope = Envelope(
-        syntax="UNOC",
-        version="3",
+        syntax=how.syntax,
+        version=how.version,
         sender=site.parties[site.routes.port].edi or site.routes.port,
         sender_qualifier="ZZZ",
         recipient=site.parties[party].edi or party,
         recipient_qualifier="ZZZ",
         prepared="",
         reference=reference,
-        separators=separators,
+        separators=how.separators,
     )
-    return writer.write_interchange(envelope, [text], now, charset=site.parties[party].charset or "latin-1")
+    charset = how.charset or reader.CHARSETS[how.syntax]
+    return writer.write_interchange(envelope, [text], now, charset=charset, una=how.una)
 
 
-def _recheck(usage: Usage, data: bytes, charset: str) -> list[Finding]:
-    """Our own output passes the same checks as anybody's."""
+def _recheck(usage: Usage, data: bytes, guide: Guide) -> list[Finding]:
+    """Our own output passes the same checks as anybody's, those of its reader's guide among them."""
     findings: list[Finding] = []
-    for part in reader.read([data], charset=charset or None):
+    for part in reader.read([data], charset=guide.write.charset or None):
         findings.extend(part.findings)
         if isinstance(part, RawMessage) and usage.spec and usage.directory:
-            findings.extend(structure.build(part, usage.spec)[1])
-            findings.extend(elements.check(part, usage.directory))
+            tree, wrong = structure.build(part, usage.spec)
+            findings.extend(guide.checked([*wrong, *elements.check(part, usage.directory)], tree))
     return findings

@@ -40,8 +40,9 @@ class Standing:
 
 
 def case_of(site: Site, sender: str, message: OpenedMessage) -> str:
-    """The id of the case that this message belongs to, or ""."""
-    if message.usage is None or message.rejected:
+    """The id of the case that this message belongs to, or "": what a case makes goes to productive parties, so a test
+    opens none."""
+    if message.usage is None or message.rejected or message.test:
         return ""
     rule = site.systems[message.usage.system].case
     keys = dict(message.keys)

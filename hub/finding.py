@@ -20,6 +20,7 @@ class Place:
     segment    UNH = 1 within its message; for the envelope UNB = 1 of its interchange
     element    1 = first behind the tag
     component  from 1
+    occurrence of a repeated element, from 1 (syntax version 4)
     offset     bytes from the start of the file
     path       XPath of an XML node, or the key path of a declaration
     """
@@ -34,6 +35,7 @@ class Place:
     line: int | None = None
     column: int | None = None
     path: str | None = None
+    occurrence: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

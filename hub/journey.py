@@ -3,6 +3,7 @@
     step  who      function            what is durable afterwards
     1     gate     intake.accept       nothing; the source still holds it
     2     gate     intake.accept       the interchange; only then the source is settled
+          worker   apart.take_apart    of a file of several, or a large one: its pieces, to be opened each alone
     3, 4  worker   opening.open        \\
     5     worker   documents.known      |
           worker   receipts.correlate   |  messages, deliveries, receipts, case events, replies:
@@ -26,7 +27,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any, TypeVar
 
-from hub import cases, delivery, documents, opening, receipts, replies, routing
+from hub import apart, cases, delivery, documents, envelopes, opening, receipts, replies, routing
 from hub.desk import Desk
 from hub.documents import Standing
 from hub.errors import Damaged, JournalError, Stale
@@ -40,9 +41,11 @@ from hub.message import DeliveryState, Interchange, InterchangeState, MessageSta
 from hub.opening import Opened, OpenedMessage
 from hub.routing import Leg
 from hub.site.site import Site
+from hub.standards.tolerance import decisions
 
 BATCH = 50
-ENVELOPE = ("party", "reference")
+LOAD = 2_000_000
+"""Bytes that are opened for one commit: what many large ones hold is never in memory at once."""
 POISON = 3
 """A worker that broke this often on the same interchange is not given it again."""
 
@@ -55,7 +58,7 @@ def work(site: Site, journal: Journal, numbers: Numbers, now: datetime, most: in
         return Desk(site, Recall(journal), numbers, now)
 
     interchanges = journal.claim_interchanges(most)
-    _commit(journal, desk, interchanges, open_all)
+    _open(journal, desk, interchanges)
     released = _released(journal, desk)
     ripe = journal.claim_cases(most)
     _commit(journal, desk, ripe, advance_all)
@@ -89,11 +92,12 @@ def _commit(
     desk: Callable[[], Desk],
     items: Sequence[Item],
     step: Callable[[Desk, Sequence[Item]], list[Outcome]],
+    here: Desk | None = None,
 ) -> None:
     """All in one commit; one by one, read afresh, where they rely on each other or on what has changed."""
     if not items:
         return
-    here = desk()
+    here = here or desk()
     try:
         journal.commit(step(here, items), here.now)
     except Stale:
@@ -118,6 +122,61 @@ def _until_fresh(
     raise JournalError(f"{item} was changed {tries} times while it was worked on") from fault
 
 
+# ---- what was claimed, in the order in which each party sent it
+
+
+def _open(journal: Journal, desk: Callable[[], Desk], claimed: Sequence[Interchange]) -> None:
+    """In loads. What goes apart holds up what its party sent behind it: the pieces come before that."""
+    left = list(claimed)
+    while left:
+        load, left = _load(left)
+        here = desk()
+        here.recall.fetch_payloads(ix.sha256 for ix in load)
+        cut: dict[str, Interchange] = {}
+        for ix in load:
+            if ix.party not in cut and _goes_apart(here, ix):
+                cut[ix.party] = ix
+        behind = {ix.id for ix in (*load, *left) if ix.party in cut and ix.id > cut[ix.party].id}
+        rest = [ix for ix in load if ix.id not in behind and ix is not cut.get(ix.party)]
+        _commit(journal, desk, rest, open_all, here)
+        _commit(journal, desk, [ix for ix in claimed if ix.id in behind], put_back)
+        for ix in cut.values():
+            _commit(journal, desk, [ix], take_apart)
+        left = [ix for ix in left if ix.id not in behind]
+
+
+def _load(claimed: list[Interchange]) -> tuple[list[Interchange], list[Interchange]]:
+    """The first ones, of LOAD bytes together but at least one, and those that are left."""
+    size = 0
+    for count, ix in enumerate(claimed):
+        size += ix.size
+        if size > LOAD and count:
+            return claimed[:count], claimed[count:]
+    return claimed, []
+
+
+def _goes_apart(desk: Desk, ix: Interchange) -> bool:
+    return _unusable(desk, ix) is None and apart.needed(ix, desk.recall.payload(ix.sha256))
+
+
+def take_apart(desk: Desk, batch: Sequence[Interchange]) -> list[Outcome]:
+    """What goes apart, or is opened after all."""
+    outcomes = []
+    for ix in batch:
+        outcome = apart.take_apart(desk, ix, desk.recall.payload(ix.sha256))
+        outcomes += [outcome] if outcome else open_all(desk, [ix])
+    return outcomes
+
+
+def put_back(_: Desk, batch: Sequence[Interchange]) -> list[Outcome]:
+    """Nobody works on these after all, and nobody has tried."""
+    outcome = Outcome()
+    for ix in batch:
+        mine = {"holder": MINE}
+        outcome.move("interchange", ix.id, (InterchangeState.RECEIVED,), mine, holder=None, tries=ix.tries - 1)
+    return [outcome]
+
+
 # ---- steps 3 to 6, 8 and 10
 
 
@@ -130,7 +189,10 @@ def open_all(desk: Desk, batch: Sequence[Interchange]) -> list[Outcome]:
 
 
 def _opened(desk: Desk, ix: Interchange) -> Opened:
-    return Opened(()) if _unusable(desk, ix) else opening.open(desk.site, ix, desk.recall.payload(ix.sha256), desk.now)
+    if _unusable(desk, ix):
+        return Opened(())
+    opened = opening.open(desk.site, ix, desk.recall.payload(ix.sha256), desk.now)
+    return replace(opened, reference="") if ix.is_part else opened  # the whole of it was remembered
 
 
 def _unusable(desk: Desk, ix: Interchange) -> Finding | None:
@@ -146,7 +208,7 @@ def _unusable(desk: Desk, ix: Interchange) -> Finding | None:
 
 def _fetch(site: Site, recall: Recall, batch: Sequence[tuple[Interchange, Opened]]) -> None:
     """Read at once what the steps will ask for: envelopes, documents, what is answered, cases."""
-    recall.fetch(t.envelope, ENVELOPE, [(ix.party, one.reference) for ix, one in batch if one.reference])
+    recall.fetch(t.envelope, envelopes.KEY, [(ix.party, one.reference) for ix, one in batch if one.reference])
     messages = [(ix.party, m) for ix, one in batch for m in one.messages if m.usage and not m.rejected]
     documents_ = [(party, m) for party, m in messages if m.document and m.answer is None]
     recall.fetch(t.document, ("party", "key"), [(party, documents.key_of(m)) for party, m in documents_])
@@ -167,23 +229,30 @@ def open_one(desk: Desk, ix: Interchange, opened: Opened) -> Outcome:
     outcome = Outcome()
     aside = _unusable(desk, ix)
     if aside:
-        _close(desk, outcome, ix, InterchangeState.QUARANTINED, aside.code, aside.found)
+        envelopes.close(desk, outcome, ix, InterchangeState.QUARANTINED, aside.code, aside.found)
         return outcome
-    data = desk.recall.payload(ix.sha256)
-    if opened.reference and _seen_before(desk, outcome, ix, opened, data):
+    if opened.reference and envelopes.seen_before(desk, outcome, ix, opened):
         return outcome
-    test = bool(opened.envelope and opened.envelope.test)
-    standings = [_enter(desk, outcome, ix, index, message, test) for index, message in enumerate(opened.messages, 1)]
+    standings = [_enter(desk, outcome, ix, index, message) for index, message in enumerate(opened.messages, _first(ix))]
     rejected = opened.rejected or (standings and all(s.state is MessageState.REJECTED for s in standings))
-    _close(desk, outcome, ix, InterchangeState.REJECTED if rejected else InterchangeState.OPENED, _why(opened))
+    state = InterchangeState.REJECTED if rejected else InterchangeState.OPENED
+    envelopes.close(desk, outcome, ix, state, envelopes.why(opened), agreed=decisions(opened.findings))
     if opened.reference and not rejected:  # what was rejected may come again, corrected, under its reference
-        outcome.add("envelope", party=ix.party, reference=opened.reference, interchange=ix.id, sha256=ix.sha256)
+        envelopes.remember(outcome, ix, opened)
     known = [s.about for s in standings if s.state is MessageState.DUPLICATE]
     if known:
         replies.again(desk, outcome, ix, known)
     told = [_conflict(m, s) for m, s in zip(opened.messages, standings, strict=True) if s.code == documents.CONFLICT]
-    replies.reply(desk, outcome, ix, opened, data, told)
+    if ix.is_part:
+        replies.explain(desk, outcome, ix, opened, told)
+    else:
+        replies.reply(desk, outcome, ix, opened, told)
     return outcome
+
+
+def _first(ix: Interchange) -> int:
+    """The number of its first message, which those of a part have kept."""
+    return ix.origin.first if ix.origin and ix.is_part else 1
 
 
 def _conflict(message: OpenedMessage, standing: Standing) -> Finding:
@@ -191,46 +260,13 @@ def _conflict(message: OpenedMessage, standing: Standing) -> Finding:
     return Finding(documents.CONFLICT, place, message.document, standing.about)
 
 
-def _close(
-    desk: Desk, outcome: Outcome, ix: Interchange, state: InterchangeState, code: str = "", about: str = ""
-) -> None:
-    reason, was = f"{code} {about}".strip(), (InterchangeState.RECEIVED,)
-    original = about if state in (InterchangeState.DUPLICATE, InterchangeState.CONFLICT) else ""
-    mine = {"holder": MINE}
-    outcome.move("interchange", ix.id, was, mine, state=state, reason=reason, original=original, holder=None)
-    if state in (InterchangeState.CONFLICT, InterchangeState.QUARANTINED):
-        outcome.wait("interchange", ix.id, code, desk.look_by, about)
-
-
-def _why(opened: Opened) -> str:
-    errors = [f for m in opened.messages for f in m.findings] or list(opened.findings)
-    return "; ".join(dict.fromkeys(f"{f.code} {f.found}".strip() for f in errors if f.severity == "error"))[:500]
-
-
-def _seen_before(desk: Desk, outcome: Outcome, ix: Interchange, opened: Opened, data: bytes) -> bool:
-    """The same envelope again: same bytes get the stored receipts again, other bytes are a conflict."""
-    seen = desk.recall.one(t.envelope, ENVELOPE, ix.party, opened.reference)
-    if seen is None:
-        return False
-    if seen["sha256"] == ix.sha256:
-        _close(desk, outcome, ix, InterchangeState.DUPLICATE, "", seen["interchange"])
-        messages = desk.recall.rows(t.message, ("interchange",), seen["interchange"])
-        replies.again(desk, outcome, ix, [seen["interchange"], *(row["id"] for row in messages)])
-        return True
-    finding = Finding("opening.conflict", found=opened.reference, expected=seen["interchange"])
-    _close(desk, outcome, ix, InterchangeState.CONFLICT, finding.code, seen["interchange"])
-    refused = replace(opened, findings=(*opened.findings, finding))
-    replies.reply(desk, outcome, ix, refused, data)
-    return True
-
-
 # ---- one message of an interchange
 
 
-def _enter(desk: Desk, outcome: Outcome, ix: Interchange, index: int, message: OpenedMessage, test: bool) -> Standing:
+def _enter(desk: Desk, outcome: Outcome, ix: Interchange, index: int, message: OpenedMessage) -> Standing:
     """A new message: its row, and what follows."""
     id = f"{ix.id}.{index}"
-    standing, legs = _judge(desk, outcome, ix.party, id, message, test)
+    standing, legs = _judge(desk, outcome, ix.party, id, message)
     usage = message.usage
     payload = outcome.keep(message.data)
     canonical = outcome.keep(message.canonical_data) if message.canonical_data else ""
@@ -250,13 +286,15 @@ def _enter(desk: Desk, outcome: Outcome, ix: Interchange, index: int, message: O
         charset=message.charset,
         canonical_kind=usage.rule.becomes if usage else "",
         canonical=canonical,
-        test=test,
+        test=message.test,
         at=desk.now,
         **_columns(desk, ix.party, message, standing),
     )
     kind = usage.name if usage else ""
     mapping = desk.site.mappings.get((kind, usage.rule.becomes)) if usage and canonical else None
     bound = {"sha256": payload, "canonical": canonical, "mapping": mapping.sha256 if mapping else ""}
+    agreed = decisions(message.findings)
+    bound |= {"agreed": agreed} if agreed else {}
     outcome.event(id, standing.state, kind=kind, why=standing.reason, **bound)
     _follow(desk, outcome, ix, id, message, standing, legs)
     return standing
@@ -278,9 +316,8 @@ def _take_up(desk: Desk, id: str, tries: int) -> Outcome:
         raise JournalError(f"no interchange {interchange}")
     ix = Interchange(**{name: row[name] for name in Interchange.__slots__})
     opened = opening.open(desk.site, ix, desk.recall.payload(ix.sha256), desk.now)
-    message = opened.messages[int(index) - 1]
-    test = bool(opened.envelope and opened.envelope.test)
-    standing, legs = _judge(desk, outcome, ix.party, id, message, test)
+    message = opened.messages[int(index) - _first(ix)]
+    standing, legs = _judge(desk, outcome, ix.party, id, message)
     columns = _columns(desk, ix.party, message, standing)
     outcome.move("message", id, (MessageState.RELEASED,), tries=0, **columns)  # to wait for one's turn breaks no worker
     _follow(desk, outcome, ix, id, message, standing, legs)
@@ -337,9 +374,7 @@ def _columns(desk: Desk, sender: str, message: OpenedMessage, standing: Standing
     }
 
 
-def _judge(
-    desk: Desk, outcome: Outcome, sender: str, id: str, message: OpenedMessage, test: bool
-) -> tuple[Standing, list[Leg]]:
+def _judge(desk: Desk, outcome: Outcome, sender: str, id: str, message: OpenedMessage) -> tuple[Standing, list[Leg]]:
     """Where a message stands and who gets it: rejected, an answer, a duplicate, held, or routed."""
     if message.rejected or message.usage is None:
         wrong = "; ".join(f"{f.code} {f.found}" for f in message.findings)[:500]
@@ -347,13 +382,13 @@ def _judge(
     if message.answer is not None:
         return Standing(MessageState.DONE), []
     standing = Standing()
-    if message.document:
+    if message.document and not message.test:  # a test takes no number, and amends nothing
         standing = documents.known(desk, outcome, sender, id, message)
     if standing.state is not MessageState.ROUTED:
         return standing, []
     kinds = [kind for kind in (message.usage.name, message.usage.rule.becomes) if kind]
     holders = routing.holders(desk.recall, standing.supersedes)
-    legs = routing.plan(desk.site, kinds, sender, test, holders)
+    legs = routing.plan(desk.site, kinds, sender, message.test, holders)
     if not legs and not documents.case_of(desk.site, sender, message):
         return Standing(MessageState.HELD, documents.NO_ROUTE, message.usage.name), []
     return standing, legs

@@ -1,50 +1,146 @@
-"""Judge or translate one file as the hub would, without a hub: `eport validate` and `eport translate`."""
+"""Judge, answer or translate one file as the hub would, without a hub: `eport validate`, `answer`, `translate`."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any
 
-from hub import delivery, opening, rejection, routing
+from hub import delivery, opening, rejection, replies, routing
+from hub.edifact import reader
 from hub.finding import Finding, rejects
 from hub.message import Interchange
+from hub.opening import Asked, Opened, OpenedMessage
+from hub.packed import unpacked
 from hub.site.site import Site
 
-UNASKED = ("opening.sender_mismatch", "signature.missing")
-"""What depends on who sent the file, which is not asked here."""
+FORMLESS = ("opening.empty", "opening.unknown_format", "xml.empty")
+"""What is neither EDIFACT nor XML."""
+ANYBODYS = Asked(sender=False, signature=False, kind=False)
+ITS_OWN = Asked(signature=False)  # no register of certificates is at hand
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One interchange of a file. `findings` are at their places in `opened.data`, `said` and `told` at those in the
+    file: `said` is what stands before and behind the interchange, `told` everything."""
+
+    party: str
+    opened: Opened
+    said: tuple[Finding, ...] = ()
+    base: int = 0
+
+    @property
+    def findings(self) -> list[Finding]:
+        return self.opened.every()
+
+    @property
+    def told(self) -> list[Finding]:
+        return [*self.said, *(rejection.moved(finding, self.base) for finding in self.findings)]
+
+    @property
+    def word(self) -> str:
+        return _word(self.told)
+
+    def as_json(self) -> dict[str, Any]:
+        envelope = self.opened.envelope
+        return {
+            "sender": envelope.sender if envelope else self.party,
+            "recipient": envelope.recipient if envelope else "",
+            "reference": envelope.reference if envelope else "",
+            "messages": [_message(message) for message in self.opened.messages],
+            "findings": rejection.as_rows(self.told),
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """accepted, accepted-with-warnings or rejected, and why."""
+    """accepted, accepted-with-warnings or rejected, and why: each interchange of a file."""
 
-    word: str
-    findings: tuple[Finding, ...]
-    messages: tuple[tuple[str, str, str], ...]  # reference, kind, verdict
+    interchanges: tuple[Judged, ...]
+
+    @property
+    def findings(self) -> list[Finding]:
+        return [finding for one in self.interchanges for finding in one.told]
+
+    @property
+    def messages(self) -> list[OpenedMessage]:
+        return [message for one in self.interchanges for message in one.opened.messages]
+
+    @property
+    def word(self) -> str:
+        return _word(self.findings)
+
+    @property
+    def formless(self) -> bool:
+        """True for what is neither EDIFACT nor XML."""
+        return any(finding.code in FORMLESS for finding in self.findings)
 
     def as_json(self) -> dict[str, Any]:
-        found = rejection.as_rows(self.findings)
-        messages = [{"reference": r, "kind": k, "verdict": v} for r, k, v in self.messages]
-        return {"verdict": self.word, "messages": messages, "findings": found}
+        return {"verdict": self.word, "interchanges": [one.as_json() for one in self.interchanges]}
 
 
-def judge(site: Site, data: bytes) -> Verdict:
-    """The verdict on a file of any party: who sent it is not asked."""
+def _word(findings: Sequence[Finding]) -> str:
+    return "rejected" if rejects(list(findings)) else "accepted-with-warnings" if findings else "accepted"
+
+
+def _message(message: OpenedMessage) -> dict[str, str]:
+    raw, usage = message.raw, message.usage
+    return {
+        "reference": message.reference,
+        "type": raw.type if raw else usage.rule.root if usage else "",
+        "release": f"{raw.version}:{raw.release}" if raw else "",
+        "kind": usage.name if usage else "",
+        "verdict": _word(message.findings),
+    }
+
+
+def judge(site: Site, data: bytes, party: str = "", name: str = "") -> Verdict:
+    """The verdict on a file: as the hub would judge what `party` sends; without it by the guide of whoever UNB names,
+    and who sent it is not asked."""
     now = datetime.now(UTC)
-    party = next(iter(site.parties))
-    one = Interchange("X", "", party, "", "", "", len(data), now)
-    opened = opening.open(site, one, data, now)
-    whole = [f for f in opened.findings if f.code not in UNASKED]
-    findings = [*whole]
-    messages = []
-    for message in opened.messages:
-        own = [f for f in message.findings if f.code not in UNASKED and f not in findings]
-        findings += own
-        kind = message.usage.name if message.usage else ""
-        messages.append((message.reference, kind, "rejected" if rejects(own) else "accepted"))
-    word = "rejected" if rejects(findings) else "accepted-with-warnings" if findings else "accepted"
-    return Verdict(word, tuple(findings), tuple(messages))
+    return Verdict(tuple(_judged(site, data, party, name, now)))
+
+
+def _judged(site: Site, data: bytes, party: str, name: str, now: datetime) -> Iterator[Judged]:
+    sender = site.parties[party] if party else opening.STRANGER
+    packed = data.startswith(opening.GZIP) and not party  # whether that is agreed is not asked
+    content = unpacked(data, sender.max_size) if packed else opening.content_of(sender, data)
+    if isinstance(content, Finding):
+        yield Judged(party, Opened((), (content,)))
+        return
+    pieces = [] if opening.looks_like_xml(content) else reader.pieces(content, sender.charset or None)
+    if len(pieces) < 2:
+        yield _one(site, content, party, name, now)
+        return
+    for piece in pieces:
+        judged = _one(site, piece.data, party, name, now)
+        yield Judged(judged.party, judged.opened, piece.said, piece.base)
+
+
+def _one(site: Site, data: bytes, party: str, name: str, now: datetime) -> Judged:
+    by = party or _named(site, data)
+    one = Interchange("X", "", by, name, "", "", len(data), now)
+    return Judged(by, opening.open(site, one, data, now, ITS_OWN if party else ANYBODYS))
+
+
+def _named(site: Site, data: bytes) -> str:
+    """The party that UNB names as the sender; "" for a stranger."""
+    envelope = reader.envelope(data)
+    named = envelope.sender if envelope else ""
+    return next((name for name, party in site.parties.items() if named and named in (party.edi or name,)), "")
+
+
+def answered(site: Site, verdict: Verdict) -> list[replies.Answer]:
+    """What the sender of the file would get back, interchange by interchange."""
+    numbers, now = count(1), datetime.now(UTC)
+    return [
+        answer
+        for one in verdict.interchanges
+        for answer in replies.answers(site.parties.get(one.party, opening.STRANGER), one.opened, numbers.__next__, now)
+    ]
 
 
 def translated(site: Site, data: bytes, kind: str) -> tuple[bytes, list[Finding]]:
@@ -53,12 +149,11 @@ def translated(site: Site, data: bytes, kind: str) -> tuple[bytes, list[Finding]
     if kind not in site.kinds:
         return b"", [Finding("site.unknown_name", found=kind, expected=", ".join(sorted(site.kinds)))]
     party = next(iter(site.parties))
-    opened = opening.open(site, Interchange("X", "", party, "", "", "", len(data), now), data, now)
-    findings = [*opened.findings, *(f for m in opened.messages for f in m.findings)]
-    findings = [f for f in findings if f.code not in UNASKED]
+    opened = opening.open(site, Interchange("X", "", party, "", "", "", len(data), now), data, now, ANYBODYS)
+    findings = opened.every()
     if rejects(findings):
         return b"", findings
-    nodes = {m.usage.name: m.node for m in opened.messages if m.usage}
+    nodes = {m.usage.name: m.node for m in opened.messages if m.usage and m.usage.name}
     nodes |= {m.usage.rule.becomes: m.canonical for m in opened.messages if m.usage and m.canonical is not None}
     for step in _way(site, set(nodes), kind)[:-1]:
         found = site.mapping_into(step, set(nodes))

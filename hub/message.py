@@ -1,8 +1,9 @@
 """The records: what the journal keeps, as frozen types, and the one list of states.
 
 An id tells where a thing comes from: interchange `1KB4Z…`, its second message `1KB4Z….2`, that message's delivery to
-CUSTOMS `1KB4Z….2-CUSTOMS`. Ids of messages and deliveries follow from the interchange's, so a repeated step makes
-the same rows again instead of new ones.
+CUSTOMS `1KB4Z….2-CUSTOMS`. A file of several interchanges, or a large one, goes apart: `1KB4Z…-0003` is its third
+piece. Ids of pieces, messages and deliveries follow from the interchange's, so a repeated step makes the same rows
+again instead of new ones.
 """
 
 from __future__ import annotations
@@ -10,14 +11,17 @@ from __future__ import annotations
 import re
 import secrets
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 
 class InterchangeState(StrEnum):
     RECEIVED = "received"  # stored; a worker opens it
     OPENED = "opened"  # its messages have rows of their own
+    SPLIT = "split"  # several interchanges, or a large one: its pieces have rows of their own (hub.apart)
     REJECTED = "rejected"  # the sender was told why
     DUPLICATE = "duplicate"  # the same again; the stored receipts were sent again
     CONFLICT = "conflict"  # the same reference with other content; a person decides
@@ -125,8 +129,59 @@ def askable(reference: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a piece of a file comes from.
+
+    whole   the id of the interchange that is the file
+    number  which of its `count` pieces, from 1
+    base    what to add to a place in the piece for the place in the file, in bytes
+    first   the number of its first message in the interchange that it is a part of; 0 for an interchange of its own
+    """
+
+    whole: str
+    number: int
+    count: int
+    base: int
+    first: int
+
+    @property
+    def id(self) -> str:
+        return f"{self.whole}-{self.number:04d}"
+
+    @property
+    def key(self) -> str:
+        """What stands in the place of the key of an arrival."""
+        return f"part:{self.number}:{self.count}:{self.base}:{self.first}:{self.whole}"
+
+
+def pieces_of(row: Mapping[Any, Any]) -> list[str]:
+    """The ids of the pieces of an interchange's row; none where it did not go apart."""
+    if row["state"] != InterchangeState.SPLIT:
+        return []
+    return [f"{row['id']}-{number:04d}" for number in range(1, int(row["reason"]) + 1)]
+
+
+def whole_of(interchange: str) -> str:
+    """The id of what an interchange is a piece of, or ""."""
+    return interchange.rpartition("-")[0]
+
+
+_ID = re.compile(r"([^-.]+(?:-[0-9]{4})*)(\.[0-9]+)?(?:-(.+))?")
+
+
+def parted(id: str) -> tuple[str, str, str]:
+    """(interchange, message, party) that the id of an interchange, of a message that came in, or of a delivery names;
+    "" for what it does not name."""
+    match = _ID.fullmatch(id)
+    if match is None:
+        return "", "", ""
+    interchange, number, party = match[1], match[2] or "", match[3] or ""
+    return interchange, interchange + number if number else "", party
+
+
+@dataclass(frozen=True, slots=True)
 class Interchange:
-    """One arrival: what came in at an endpoint, whole."""
+    """One arrival: what came in at an endpoint, whole; or a piece of it."""
 
     id: str
     endpoint: str
@@ -137,6 +192,19 @@ class Interchange:
     size: int
     received_at: datetime
     tries: int = 0
+
+    @property
+    def origin(self) -> Origin | None:
+        """Where it comes from when it is a piece. Only ids of pieces have a dash: a key may be anything."""
+        if "-" not in self.id:
+            return None
+        _, number, count, base, first, whole = self.key.split(":")
+        return Origin(whole, int(number), int(count), int(base), int(first))
+
+    @property
+    def is_part(self) -> bool:
+        """True for a part of a large interchange: it was answered and remembered as a whole (hub.apart)."""
+        return self.origin is not None and self.origin.first > 0
 
 
 @dataclass(frozen=True, slots=True)

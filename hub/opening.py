@@ -1,21 +1,48 @@
-"""Steps 3 and 4: frame, recognise, verify, read the business keys, check. Findings are collected, never raised."""
+"""Steps 3 and 4: frame, recognise, verify, read the business keys, check. Findings are collected, never raised.
+
+What is opened is one interchange: a file of several goes apart before (hub.apart).
+"""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from hub.edifact import elements, reader, structure
-from hub.edifact.model import Envelope, Group, RawMessage, Trailer
+from hub.edifact import elements, places, reader, structure
+from hub.edifact.model import Envelope, FunctionalGroup, Group, RawMessage, Trailer
 from hub.errors import DeclarationError
 from hub.finding import Finding, Place, rejects
 from hub.identity import xmldsig
 from hub.message import Answer, Interchange
-from hub.site.model import Party
+from hub.packed import unpacked
+from hub.site.model import Kind, Party, Title
 from hub.site.site import Site, Usage
+from hub.standards.guide import Guide
 from hub.xml import gate
+
+STRANGER = Party(title=Title(zh="", en=""), role="")
+"""Whoever sent what nobody in the port seems to have sent."""
+GZIP = b"\x1f\x8b"
+"""How gzip begins (RFC 1952)."""
+
+
+class Asked(NamedTuple):
+    """What is asked beside the standard and the guide.
+
+    sender     is it the one whom UNB names
+    signature  is there one where one is agreed, and is it good
+    kind       does a system of the site take it; else a message of any directory that is here is judged by that
+    """
+
+    sender: bool = True
+    signature: bool = True
+    kind: bool = True
+
+
+ALL = Asked()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +64,14 @@ class OpenedMessage:
     frame: str = ""  # what an EDIFACT message is to be read again with
     charset: str = ""
     answer: Answer | None = None
+    test: bool = False  # UNB 0035: it reaches nobody productive, and no case
 
     @property
     def rejected(self) -> bool:
         return rejects(self.findings)
+
+
+Groups = tuple[tuple[FunctionalGroup, tuple[Finding, ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,26 +82,56 @@ class Opened:
     findings: tuple[Finding, ...] = ()
     envelope: Envelope | None = None
     reference: str = ""  # what makes an interchange the same again: recipient and 0020, or the hash
+    groups: Groups = ()  # each UNG, with what is wrong with it
+    data: bytes = b""  # what was read, unpacked: places count in it
+    content: str = ""  # sha256 of UNB to UNZ, or of the document: the same wherever in a file, packed or not
 
     @property
     def rejected(self) -> bool:
         return rejects(self.findings)
 
+    def every(self) -> list[Finding]:
+        """All that was found, each once: of the interchange, of its groups, of its messages."""
+        parts = [self.findings, *(found for _, found in self.groups), *(m.findings for m in self.messages)]
+        seen: dict[int, Finding] = {}
+        for finding in (f for part in parts for f in part):  # what takes several messages with it is the same object
+            seen.setdefault(id(finding), finding)
+        return list(seen.values())
 
-def open(site: Site, interchange: Interchange, data: bytes, now: datetime) -> Opened:
+
+def party_of(site: Site, interchange: Interchange) -> Party:
+    """The party that sent it, or one that nothing is agreed with."""
+    return site.parties.get(interchange.party, STRANGER)
+
+
+def agreed(site: Site, interchange: Interchange, kind: str, association: str = "") -> Guide:
+    """What held with its sender on the day on which the interchange came; kind "": for what lies around messages."""
+    return site.guide(interchange.party, kind, site.day(interchange.received_at), association)
+
+
+def open(site: Site, interchange: Interchange, data: bytes, now: datetime, asked: Asked = ALL) -> Opened:
     """Steps 3 and 4 for one interchange of one party."""
-    party = site.parties[interchange.party]
+    party = party_of(site, interchange)
     if interchange.size > party.max_size:
         found, expected = str(interchange.size), str(party.max_size)
         return Opened((), (Finding("opening.too_large", Place(), found, expected),))
-    if not data.strip():
+    content = content_of(party, data)
+    if isinstance(content, Finding):
+        return Opened((), (content,))
+    if not content.strip():
         return Opened((), (Finding("opening.empty", Place()),))
-    if _looks_like_xml(data):
-        return _open_xml(site, interchange, data, now)
-    return _open_edifact(site, interchange, party, data, now)
+    how = _open_xml if looks_like_xml(content) else _open_edifact
+    return replace(how(site, interchange, content, now, asked), data=content)
 
 
-def _looks_like_xml(data: bytes) -> bool:
+def content_of(party: Party, data: bytes) -> bytes | Finding:
+    """The bytes to be read: unpacked where the party may send gzip, and else as they came."""
+    if not data.startswith(GZIP):
+        return data
+    return unpacked(data, party.max_size) if party.gzip else Finding("opening.packed", Place(offset=0), "gzip")
+
+
+def looks_like_xml(data: bytes) -> bool:
     """True when the first sign behind byte order mark and blanks is `<`, in any encoding that XML may have here."""
     start = data[:1024]
     if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
@@ -78,51 +139,124 @@ def _looks_like_xml(data: bytes) -> bool:
     return start.lstrip(b"\xef\xbb\xbf \t\r\n\0")[:1] == b"<"
 
 
-def _open_edifact(site: Site, interchange: Interchange, party: Party, data: bytes, now: datetime) -> Opened:
+def read_edifact(
+    site: Site, interchange: Interchange, data: bytes, now: datetime, asked: Asked = ALL
+) -> Iterator[Envelope | OpenedMessage | Trailer]:
+    """An EDIFACT interchange while it is read: its envelope, every message judged, what ended it."""
+    envelope: Envelope | None = None
+    for part in reader.read([data], charset=agreed(site, interchange, "").charset or None):
+        if isinstance(part, RawMessage):
+            if envelope is not None:
+                checked = _check_edifact(site, interchange, envelope, part, data, now, asked)
+                exact = places.exact(checked.findings, data, envelope) if checked.findings else ()
+                yield replace(checked, findings=exact) if exact else checked
+        elif isinstance(part, Envelope) and envelope is not None:  # it would have gone apart before
+            late = Finding("edifact.data_after_unz", Place(tag="UNB", offset=part.offset), found="UNB")
+            yield Trailer("", 0, part.offset, (late,))
+            return
+        else:
+            envelope = part if isinstance(part, Envelope) else envelope
+            yield part
+
+
+def _open_edifact(site: Site, interchange: Interchange, data: bytes, now: datetime, asked: Asked) -> Opened:
+    opened = gathered(site, interchange, read_edifact(site, interchange, data, now, asked), data, asked)
+    if opened.envelope is None:
+        unknown = Finding("opening.unknown_format", Place(offset=0), repr(data[:12])[2:-1])
+        return replace(opened, findings=(*opened.findings, unknown))
+    return opened
+
+
+def gathered(
+    site: Site,
+    interchange: Interchange,
+    parts: Iterator[Envelope | OpenedMessage | Trailer],
+    data: bytes,
+    asked: Asked = ALL,
+) -> Opened:
+    """The whole of an interchange, which is in `data`, and what that means for each of its messages."""
     envelope: Envelope | None = None
     messages: list[OpenedMessage] = []
     findings: list[Finding] = []
-    for part in reader.read([data], charset=party.charset or None):
+    groups: Groups = ()
+    end = 0
+    for part in parts:
+        if isinstance(part, OpenedMessage):
+            messages.append(part)
+            continue
+        findings += part.findings
         if isinstance(part, Envelope):
-            if envelope is not None:  # one answer speaks of one interchange, and one reference is remembered
-                place = Place(tag="UNB", offset=part.offset)
-                findings += part.findings
-                findings.append(Finding("opening.several", place, part.reference[:40], envelope.reference[:40]))
-                break
             envelope = part
-            findings.extend(part.findings)
-        elif isinstance(part, Trailer):
-            findings.extend(part.findings)
-        elif envelope is not None:
-            messages.append(_check_edifact(site, envelope, part, data, now))
+        else:
+            groups += part.groups
+            end = part.end
     if envelope is None:
-        return Opened((), (*findings, Finding("opening.unknown_format", Place(offset=0), repr(data[:12])[2:-1])))
+        return Opened((), tuple(findings))
+    findings += _of_envelope(site, interchange, envelope, asked)
+    findings += _cut_off(findings, len(data))
+    guide = agreed(site, interchange, *_only_kind(messages))
+    findings = list(places.exact(guide.judged(findings), data, envelope))
+    groups = tuple((group, places.exact(guide.judged(found), data, envelope)) for group, found in groups)
+    refused = next((message for message in messages if message.rejected), None)
+    if guide.accept == "all" and refused is not None and len(messages) > 1 and not interchange.is_part:
+        place = Place(tag="UNB", segment=1, offset=envelope.offset)
+        findings.append(Finding("guide.batch", place, refused.reference))
+    whole = [finding for finding in findings if finding.severity == "error"]
+    of_group = {group: [f for f in found if f.severity == "error"] for group, found in groups}
+    for at, message in enumerate(messages):
+        above = [*whole, *(of_group.get(message.raw.group, ()) if message.raw and message.raw.group else ())]
+        if above:  # errors of the envelope, and of the group, take every message with them
+            messages[at] = replace(message, findings=(*message.findings, *above))
+    reference, content = f"{envelope.recipient}/{envelope.reference}", _sha(data[envelope.offset : end].rstrip())
+    return Opened(tuple(messages), tuple(findings), envelope, reference, groups, data, content)
+
+
+def _only_kind(messages: list[OpenedMessage]) -> tuple[str, str]:
+    """The kind and the association code of all messages; "" where there are several, or none is known."""
+    kinds = {(m.usage.name, m.raw.association if m.raw else "") if m.usage else ("", "") for m in messages}
+    return kinds.pop() if len(kinds) == 1 else ("", "")
+
+
+def _of_envelope(site: Site, interchange: Interchange, envelope: Envelope, asked: Asked) -> Iterator[Finding]:
+    """What the agreement with the party has against an envelope."""
+    party = party_of(site, interchange)
     wanted = party.edi or interchange.party
-    if envelope.sender != wanted:
+    if asked.sender and envelope.sender != wanted:
         place = Place(tag="UNB", segment=1, element=2, component=1)
-        findings.append(Finding("opening.sender_mismatch", place, envelope.sender, wanted))
-    if party.signed:  # a detached signature has no way in yet, so nobody may rely on one
-        findings.append(Finding("signature.missing", Place(tag="UNB", segment=1, offset=envelope.offset)))
-    if rejects(findings):
-        messages = [replace(m, findings=(*m.findings, *_whole(findings))) for m in messages]
-    return Opened(tuple(messages), tuple(findings), envelope, f"{envelope.recipient}/{envelope.reference}")
+        yield Finding("opening.sender_mismatch", place, envelope.sender, wanted)
+    if asked.signature and party.signed:  # a detached signature has no way in yet, so nobody may rely on one
+        yield Finding("signature.missing", Place(tag="UNB", segment=1, offset=envelope.offset))
 
 
-def _whole(findings: list[Finding]) -> list[Finding]:
-    """Errors of the envelope take every message with them."""
-    return [finding for finding in findings if finding.severity == "error"]
+def _cut_off(findings: list[Finding], size: int) -> list[Finding]:
+    """That the transfer ended before the interchange did: neither UNZ nor another interchange follows."""
+    ends = any(f.code == "edifact.unz_missing" and f.found == "end" for f in findings)
+    return [Finding("opening.truncated", Place(offset=size), expected="UNZ")] if ends else []
 
 
-def _check_edifact(site: Site, envelope: Envelope, raw: RawMessage, data: bytes, now: datetime) -> OpenedMessage:
-    key = (raw.type, f"{raw.version}:{raw.release}")
-    usage = site.edifact.get(key)
+def _check_edifact(
+    site: Site,
+    interchange: Interchange,
+    envelope: Envelope,
+    raw: RawMessage,
+    data: bytes,
+    now: datetime,
+    asked: Asked,
+) -> OpenedMessage:
+    usage = site.edifact.get((raw.type, f"{raw.version}:{raw.release}"))
+    if usage is None and not asked.kind:
+        usage = _by_the_standard(site, raw)
     body = data[raw.offset : raw.end]
     if usage is None or usage.spec is None or usage.directory is None:
         place = Place(message=raw.reference, segment=1, tag="UNH", element=2, offset=raw.offset)
-        finding = Finding("opening.unknown_kind", place, f"{raw.type} {key[1]}", ", ".join(sorted(site.kinds)))
-        return OpenedMessage(raw.reference, None, None, body, (*raw.findings, finding), raw)
+        found = f"{raw.type} {raw.version}:{raw.release}"
+        known = site.kinds if asked.kind else site.directories.available()
+        finding = Finding("opening.unknown_kind", place, found, ", ".join(sorted(known)))
+        return OpenedMessage(raw.reference, None, None, body, (*raw.findings, finding), raw, test=envelope.test)
     tree, wrong = structure.build(raw, usage.spec)
-    findings = [*raw.findings, *wrong, *elements.check(raw, usage.directory)]
+    lists = site.external(site.day(interchange.received_at))
+    findings = [*raw.findings, *wrong, *elements.check(raw, usage.directory, version=envelope.version, lists=lists)]
+    findings = agreed(site, interchange, usage.name, raw.association).checked(findings, tree)
     inner = data[raw.segments[1].offset : raw.segments[-1].offset] if len(raw.segments) > 2 else body
     opened = OpenedMessage(
         raw.reference,
@@ -134,8 +268,20 @@ def _check_edifact(site: Site, envelope: Envelope, raw: RawMessage, data: bytes,
         content=_sha(inner),
         frame=frame(envelope),
         charset=envelope.charset,
+        test=envelope.test,
     )
     return opened if opened.rejected else _understand(site, opened, now)
+
+
+def _by_the_standard(site: Site, raw: RawMessage) -> Usage | None:
+    """A message that no system of the site takes, as its directory has it; None where there is none, or not in it."""
+    release = f"{raw.version}:{raw.release}"
+    try:
+        directory = site.directories.get(release)
+        spec = directory.message(raw.type)
+    except KeyError:
+        return None
+    return Usage("", "", Kind(format="edifact", type=raw.type, release=release), directory, spec)
 
 
 def place_of(message: OpenedMessage) -> Place:
@@ -164,26 +310,30 @@ def reread(usage: Usage, data: bytes, frame: str, charset: str) -> Any:
     return structure.build(raw, usage.spec)[0]
 
 
-def _open_xml(site: Site, interchange: Interchange, data: bytes, now: datetime) -> Opened:
+def _open_xml(site: Site, interchange: Interchange, data: bytes, now: datetime, asked: Asked) -> Opened:
     root, findings = gate.parse(data)
     whole = _sha(data)
     if root is None:
-        return Opened((), tuple(findings), reference=whole)
+        return Opened((), tuple(findings), reference=whole, content=whole)
     usage = site.xml.get(str(root.tag))
     if usage is None or usage.schema is None:
         found = Finding("opening.unknown_kind", Place(path=str(root.tag)), str(root.tag), ", ".join(site.kinds))
-        return Opened((), (*findings, found), reference=whole)
-    findings = [*findings, *usage.schema.check(root)]
-    if xmldsig.has_signature(root):
+        return Opened((), (*findings, found), reference=whole, content=whole)
+    lists = site.external(site.day(interchange.received_at))
+    findings = [*findings, *usage.schema.check(root, lists.check)]
+    findings = agreed(site, interchange, usage.name).checked(findings, root)
+    if not asked.signature:
+        pass
+    elif xmldsig.has_signature(root):
         verified = xmldsig.verify(data, interchange.party, site.register, now)
         findings.extend(verified.findings)
         if not rejects(findings):
             root, again = gate.parse(verified.signed)
             findings.extend(again)
-    elif site.parties[interchange.party].signed:
+    elif party_of(site, interchange).signed:
         findings.append(Finding("signature.missing", Place(path=str(root.tag))))
     opened = OpenedMessage(interchange.name, usage, root, data, tuple(findings), content=whole)
-    return Opened((opened if opened.rejected else _understand(site, opened, now),), reference=whole)
+    return Opened((opened if opened.rejected else _understand(site, opened, now),), reference=whole, content=whole)
 
 
 def _understand(site: Site, opened: OpenedMessage, now: datetime) -> OpenedMessage:

@@ -25,6 +25,11 @@ def _seen(char: str) -> bool:
     return char.isprintable() or unicodedata.category(char) == "Zs"
 
 
+def width(text: str) -> int:
+    """Cells on a screen: Chinese characters take two."""
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
+
+
 def plainly(value: Any) -> Any:
     """The same dicts and lists with every text in them plain."""
     if isinstance(value, str):

@@ -3,54 +3,103 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from hub.catalogue import LANGUAGES, contrl_code, describe, text, where
-from hub.finding import Finding
+from hub.edifact.model import Envelope
+from hub.finding import Finding, rejects
+from hub.original import Original
 from hub.plain import plain
 
-CONTEXT = 60
 SHOWN = 500
 """Findings that are told one by one: a small file may have thousands, and its answer would be a large one."""
+WHOLE, AROUND = 400, 2
+"""Lines up to which a file is annotated as a whole; of a longer one those around each finding."""
 
 
-def explain(name: str, data: bytes, findings: Sequence[Finding]) -> tuple[bytes, bytes]:
-    """(the text that a person reads, the JSON that a program reads), both UTF-8."""
-    blocks = [explain_in(lang, name, data, findings) for lang in LANGUAGES]
-    return "\n".join(blocks).encode(), machine(name, findings)
+def explain(
+    name: str, data: bytes, findings: Sequence[Finding], base: int = 0, envelope: Envelope | None = None
+) -> tuple[bytes, bytes]:
+    """(the text that a person reads, the JSON that a program reads), both UTF-8.
+
+    `base`: what to add to a place in `data` for the place in the file. `envelope`: how `data` is written."""
+    blocks = [explain_in(lang, name, data, findings, base, envelope) for lang in LANGUAGES]
+    return "\n".join(blocks).encode(), machine(name, [moved(finding, base) for finding in findings])
 
 
-def explain_in(lang: str, name: str, data: bytes, findings: Sequence[Finding]) -> str:
+def moved(finding: Finding, base: int) -> Finding:
+    """The same at its place in the file."""
+    if not base or finding.place.offset is None:
+        return finding
+    return replace(finding, place=replace(finding.place, offset=finding.place.offset + base))
+
+
+def explain_in(
+    lang: str, name: str, data: bytes, findings: Sequence[Finding], base: int = 0, envelope: Envelope | None = None
+) -> str:
     """The findings, each with its place in the file, in one language; the first SHOWN of them."""
-    lines = [text("rejection.title", lang, name=plain(name), count=len(findings)), ""]
+    return "\n".join(line for _, line in explained(lang, name, data, findings, base, envelope))
+
+
+def explained(
+    lang: str, name: str, data: bytes, findings: Sequence[Finding], base: int = 0, envelope: Envelope | None = None
+) -> Iterator[tuple[str, str]]:
+    """The same as (what it is, the line): title, error or warning, place, text, caret, remedy, skipped."""
+    original = Original(data, envelope)
+    title = "rejection.title" if rejects(list(findings)) else "rejection.remarks"
+    yield "title", text(title, lang, name=plain(name), count=len(findings))
+    yield "text", ""
     for number, finding in enumerate(findings[:SHOWN], 1):
         what, remedy = describe(finding, lang)
-        lines.append(f"{number}. [{finding.code}] {what}")
-        lines.append(f"   {where(finding)}")
-        lines.extend(f"   {line}" for line in excerpt(data, finding))
-        lines.append(f"   → {remedy}")
-        lines.append("")
+        yield finding.severity, f"{number}. [{finding.code}] {what}"
+        yield "place", f"   {where(moved(finding, base))}"
+        for kind, line in zip(("text", "caret"), original.excerpt(finding), strict=False):
+            yield kind, f"   {line}"
+        yield "remedy", f"   → {remedy}"
+        yield "text", ""
     if len(findings) > SHOWN:
-        lines.append(text("rejection.more", lang, count=len(findings) - SHOWN))
-    return "\n".join(lines)
+        yield "skipped", text("rejection.more", lang, count=len(findings) - SHOWN)
 
 
-def excerpt(data: bytes, finding: Finding) -> list[str]:
-    """The piece of the file around the place, and a caret below it; nothing where there is no place."""
-    offset = finding.place.offset
-    if offset is None or offset > len(data):
-        return []
-    first, last = max(0, offset - CONTEXT), offset + CONTEXT
-    start = max(data.rfind(b"'", first, offset), data.rfind(b"\n", first, offset), first - 1) + 1
-    end = data.find(b"'", offset, last)
-    end = end + 1 if end >= 0 else min(len(data), last)
-    return [_line(data[start:end]), " " * len(_line(data[start:offset])) + "^"]
+def annotated(data: bytes, findings: Sequence[Finding], lang: str, envelope: Envelope | None = None) -> str:
+    """The file in lines, one segment each, and under each line carets and what is wrong there."""
+    return "".join(f"{line}\n" for _, line in annotated_lines(data, findings, lang, envelope))
 
 
-def _line(data: bytes) -> str:
-    """A piece of the file in one line."""
-    return plain(data.decode("utf-8", "backslashreplace").replace("\n", " ").replace("\r", " "))
+def annotated_lines(
+    data: bytes, findings: Sequence[Finding], lang: str, envelope: Envelope | None = None
+) -> Iterator[tuple[str, str]]:
+    """The same as (what it is, the line): text, skipped, caret, error or warning, and remedy. First what names no
+    place in the file."""
+    original = Original(data, envelope)
+    of_line: dict[int | None, list[Finding]] = {}
+    for finding in findings[:SHOWN]:
+        of_line.setdefault(original.line_of(finding), []).append(finding)
+    for finding in of_line.pop(None, []):
+        yield from _said(finding, lang, "")
+    count = len(original.starts)
+    gutter = len(str(count))
+    near = {at for line in of_line if line is not None for at in range(line - AROUND, line + AROUND + 1)}
+    behind = 0
+    for number in range(count) if count <= WHOLE else sorted(near & set(range(count))):
+        if number > behind:
+            yield "skipped", f"{'⋮':>{gutter}}"
+        behind = number + 1
+        yield "text", f"{behind:>{gutter}} │ {original.line(number)}"
+        for finding in of_line.get(number, []):
+            margin = f"{'':>{gutter}} │ "
+            yield "caret", margin + original.carets(number, finding)
+            yield from _said(finding, lang, margin)
+    if len(findings) > SHOWN:
+        yield "skipped", text("rejection.more", lang, count=len(findings) - SHOWN)
+
+
+def _said(finding: Finding, lang: str, margin: str) -> Iterator[tuple[str, str]]:
+    what, remedy = describe(finding, lang)
+    yield finding.severity, f"{margin}[{finding.code}] {what}"
+    yield "remedy", f"{margin}→ {remedy}"
 
 
 def machine(name: str, findings: Sequence[Finding]) -> bytes:

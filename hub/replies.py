@@ -2,46 +2,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 from hub import rejection
-from hub.catalogue import LANGUAGES, text
+from hub.catalogue import LANGUAGES, contrl_code, text
 from hub.desk import Desk
-from hub.edifact import contrl
+from hub.edifact import aperak, contrl
 from hub.finding import Finding, rejects
 from hub.journal import tables as t
 from hub.journal.changes import Outcome
 from hub.message import DeliveryState, Interchange, legal
-from hub.opening import Opened
+from hub.opening import Opened, party_of
+from hub.site.model import Party
 
 
-def reply(
-    desk: Desk, outcome: Outcome, ix: Interchange, opened: Opened, data: bytes, told: Sequence[Finding] = ()
-) -> None:
-    """CONTRL where one is due, and for a rejection the sender's own file with the reasons in both languages.
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One interchange that the sender gets back: `kind` contrl or aperak."""
+
+    kind: str
+    data: bytes
+
+
+def reply(desk: Desk, outcome: Outcome, ix: Interchange, opened: Opened, told: Sequence[Finding] = ()) -> None:
+    """CONTRL and APERAK where they are due, and for a rejection the sender's own file with the reasons in both
+    languages.
 
     `told` are reasons why something is held although its syntax is right: they are explained, and not in the CONTRL."""
-    party, now = desk.site.parties[ix.party], desk.now
+    party = party_of(desk.site, ix)
     if not party.at:
         return
-    wrong = [*opened.findings, *(f for m in opened.messages for f in m.findings if f not in opened.findings)]
+    for answer in answers(party, opened, desk.numbers.next, desk.now):
+        name = f"{legal(ix.name)}.{ix.id}.{answer.kind.upper()}.edi"
+        _file(desk, outcome, ix, answer.kind, answer.kind, name, outcome.keep(answer.data), "inbound")
+    explain(desk, outcome, ix, opened, [*opened.every(), *told])
+
+
+def explain(desk: Desk, outcome: Outcome, ix: Interchange, opened: Opened, wrong: Sequence[Finding]) -> None:
+    """For a rejection the sender's own file as it came, and beside it the reasons for a person and for a program; else
+    only what a guide tolerates and tells."""
+    if not party_of(desk.site, ix).at:
+        return
+    base = ix.origin.base if ix.origin else 0
+    if not rejects(list(wrong)):
+        if told := [finding for finding in wrong if finding.args.get("tell")]:
+            words, _ = rejection.explain(ix.name, opened.data, told, base, opened.envelope)
+            _file(desk, outcome, ix, "told", "", f"{legal(ix.name)}.{ix.id}.told.txt", outcome.keep(words), "inbound")
+        return
+    words, machine = rejection.explain(ix.name, opened.data, wrong, base, opened.envelope)
+    outcome.use(ix.sha256)
+    _file(desk, outcome, ix, "original", "", f"{ix.id}.{legal(ix.name)}", ix.sha256, "error")
+    _file(desk, outcome, ix, "reasons", "", f"{ix.id}.{legal(ix.name)}.error.txt", outcome.keep(words), "error")
+    _file(desk, outcome, ix, "findings", "", f"{ix.id}.{legal(ix.name)}.error.json", outcome.keep(machine), "error")
+
+
+def answers(party: Party, opened: Opened, next_number: Callable[[], int], now: datetime) -> list[Answer]:
+    """What the sender of an EDIFACT interchange gets: a CONTRL, which speaks of syntax, where it was asked for or
+    something is wrong; and an APERAK about messages that are right by syntax and wrong by content. To an answer none,
+    and none where UNB names nobody (a person is told)."""
     envelope = opened.envelope
-    asked = party.acknowledge == "always" or (party.acknowledge == "asked" and envelope and envelope.ack_requested)
-    if envelope is not None and party.acknowledge != "never" and (asked or rejects(wrong)):
-        number = f"E{desk.numbers.next():09d}"
-        judged = [(m.raw, list(m.findings)) for m in opened.messages if m.raw is not None]
-        answer = contrl.contrl(
-            envelope, judged, list(opened.findings), reference=number, message_reference=number, now=now
+    if envelope is None or party.acknowledge == "never":
+        return []
+    judged = [(message.raw, list(message.findings)) for message in opened.messages if message.raw]
+    found: list[Answer] = []
+    asked = party.acknowledge == "always" or envelope.ack_requested
+    if asked or any(finding.severity == "error" and contrl_code(finding) for finding in opened.every()):
+        number, groups = f"E{next_number():09d}", opened.groups
+        syntax = contrl.contrl(
+            envelope, judged, opened.findings, groups=groups, reference=number, message_reference=number, now=now
         )
-        if answer is not None:
-            sha = outcome.keep(answer)
-            _file(desk, outcome, ix, "contrl", "contrl", f"{legal(ix.name)}.{ix.id}.CONTRL.edi", sha, "inbound")
-    wrong += told
-    if rejects(wrong):
-        words, machine = rejection.explain(ix.name, data, wrong)
-        _file(desk, outcome, ix, "original", "", f"{ix.id}.{legal(ix.name)}", outcome.keep(data), "error")
-        _file(desk, outcome, ix, "reasons", "", f"{ix.id}.{legal(ix.name)}.error.txt", outcome.keep(words), "error")
-        _file(desk, outcome, ix, "findings", "", f"{ix.id}.{legal(ix.name)}.error.json", outcome.keep(machine), "error")
+        found += [Answer("contrl", syntax)] if syntax else []
+    if any(message.rejected for message in opened.messages):
+        number = f"E{next_number():09d}"
+        content = aperak.aperak(envelope, judged, reference=number, message_reference=number, now=now)
+        found += [Answer("aperak", content)] if content else []
+    return found
 
 
 def _file(
@@ -55,7 +92,7 @@ def _file(
     folder: str,
 ) -> None:
     """One file to the sender's own endpoint; nothing is awaited for it."""
-    endpoint = desk.site.parties[ix.party].at
+    endpoint = party_of(desk.site, ix).at
     id = f"{ix.id}-{ix.party}-{what}"
     outcome.event(id, DeliveryState.PENDING, kind=kind or what, to=ix.party, name=name, sha256=payload)
     outcome.add(
@@ -82,12 +119,11 @@ def again(desk: Desk, outcome: Outcome, ix: Interchange, known: Sequence[str]) -
     were kept long enough, a note that it was known before."""
     recall = desk.recall
     mine = list(known)
-    for id in known:
-        message = recall.one(t.message, ("id",), id)
-        if message is not None and message["case"]:
+    for message in recall.fetch(t.message, ("id",), [(id,) for id in known]):
+        if message["case"]:
             of_case = recall.rows(t.message, ("case",), message["case"])
             mine += [row["id"] for row in of_case if not row["interchange"]]
-    deliveries = [row for id in dict.fromkeys(mine) for row in recall.rows(t.delivery, ("message",), id)]
+    deliveries = recall.fetch(t.delivery, ("message",), [(id,) for id in mine])
     told = [row for row in deliveries if row["party"] == ix.party and row["folder"] == "inbound"]
     gone = recall.removed(row["payload"] for row in told) if told else {}
     if gone:

@@ -20,7 +20,7 @@ from hub.journal import keeping
 from hub.journal import tables as t
 from hub.journal.journal import Journal
 from hub.journal.recall import Recall
-from hub.message import AT_REST, DeliveryState, InterchangeState, MessageState
+from hub.message import AT_REST, DeliveryState, InterchangeState, MessageState, pieces_of
 from hub.site.site import Site
 
 BATCH = 200
@@ -33,7 +33,7 @@ ABANDONED = timedelta(days=1)
 """A file of the spool that no row needs was left by a crash between its writing and the commit, or its time is over."""
 
 HANDED = (DeliveryState.SENT, DeliveryState.RECEIPTED, DeliveryState.ACKNOWLEDGED)
-CLOSED = (InterchangeState.OPENED, InterchangeState.REJECTED, InterchangeState.DUPLICATE)
+CLOSED = (InterchangeState.OPENED, InterchangeState.SPLIT, InterchangeState.REJECTED, InterchangeState.DUPLICATE)
 WAITING = (MessageState.RELEASED, MessageState.HELD)
 
 Row = Mapping[Any, Any]
@@ -41,7 +41,8 @@ Row = Mapping[Any, Any]
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """An interchange and everything that came of it. `answered`: deliveries that its messages answer."""
+    """An interchange and everything that came of it. `answered`: deliveries that its messages answer; `pieces`: those
+    that it went apart into, each with a family of its own."""
 
     interchange: Row
     messages: Sequence[Row]
@@ -50,6 +51,7 @@ class Family:
     receipts: Sequence[Row]
     answered: Sequence[Row]
     waits: bool
+    pieces: Sequence[Row] = ()
 
 
 def clear(site: Site, journal: Journal, now: datetime) -> int:
@@ -82,6 +84,7 @@ def final(family: Family) -> bool:
     return (
         family.interchange["state"] in CLOSED
         and not family.waits
+        and all(piece["look_at"] is None for piece in family.pieces)
         and all(case["state"] == "closed" for case in family.cases)
         and all(_at_rest(row) for row in (*family.deliveries, *family.answered))
         and all(_done(row, family) for row in family.messages)
@@ -125,7 +128,9 @@ def families(journal: Journal, ids: Sequence[str]) -> list[Family]:
     recall.fetch(t.delivery, ("id",), {(row["delivery"],) for row in said if row["delivery"]})
     subjects = [*ids, *(row["id"] for row in (*came, *made, *cases, *sent))]
     recall.fetch(t.waiting, ("subject",), [(id,) for id in subjects])
-    return [_family(recall, row) for row in recall.fetch(t.interchange, ("id",), [(id,) for id in ids])]
+    rows = recall.fetch(t.interchange, ("id",), [(id,) for id in ids])
+    recall.fetch(t.interchange, ("id",), [(id,) for row in rows for id in pieces_of(row)])
+    return [_family(recall, row) for row in rows]
 
 
 def _family(recall: Recall, interchange: Row) -> Family:
@@ -141,7 +146,8 @@ def _family(recall: Recall, interchange: Row) -> Family:
     answered = [row for id in said if id for row in recall.rows(t.delivery, ("id",), id)]
     every = [*owners, *names, *(row["id"] for row in deliveries)]
     waits = any(recall.rows(t.waiting, ("subject",), id) for id in every)
-    return Family(interchange, messages, cases, deliveries, receipts, answered, waits)
+    pieces = [row for id in pieces_of(interchange) for row in recall.rows(t.interchange, ("id",), id)]
+    return Family(interchange, messages, cases, deliveries, receipts, answered, waits, pieces)
 
 
 # ---- the spool

@@ -12,7 +12,7 @@ from hub import figures
 from hub.journal import keeping
 from hub.journal import tables as t
 from hub.journal.journal import Journal
-from hub.message import askable
+from hub.message import askable, pieces_of, whole_of
 
 Row = dict[str, Any]
 
@@ -25,12 +25,13 @@ def trace(journal: Journal, ref: str) -> Row:
     when their bytes were taken away ("removed_at", None while they are there)."""
     if not askable(ref):
         return {part: [] for part in ("interchanges", "messages", "cases", "versions", "waiting", "events")}
-    interchanges = _interchanges(journal, ref)
+    interchanges = _with_pieces(journal, _interchanges(journal, ref))
     cases = _cases(journal, ref)
     messages = _messages(journal, ref, interchanges, cases)
     cases |= _by_id(journal, t.case, {row["case"] for row in messages.values() if row["case"]})
     messages |= _of_cases(journal, cases)
     interchanges |= _by_id(journal, t.interchange, {row["interchange"] for row in messages.values()})
+    interchanges = _with_wholes(journal, interchanges)
     d, r = t.delivery, t.receipt
     owners = [*messages, *interchanges]
     deliveries = _plain(journal.rows(select(d).where(d.c.message.in_(owners)).order_by(d.c.seq)))
@@ -79,6 +80,22 @@ def _interchanges(journal: Journal, ref: str) -> dict[str, Row]:
     where = (i.c.id == ref, i.c.name == ref, i.c.original == ref, i.c.id.in_(by_reference), i.c.id.in_(by_reply))
     query = select(i).where(or_(*where))
     return {row["id"]: row for row in _plain(journal.rows(query.order_by(i.c.id)))}
+
+
+def _with_pieces(journal: Journal, found: dict[str, Row]) -> dict[str, Row]:
+    """These interchanges and, of those that went apart, every piece."""
+    fresh = found
+    while ids := {id for row in fresh.values() for id in pieces_of(row)} - found.keys():
+        fresh = _by_id(journal, t.interchange, ids)
+        found = found | fresh
+    return dict(sorted(found.items()))
+
+
+def _with_wholes(journal: Journal, found: dict[str, Row]) -> dict[str, Row]:
+    """These interchanges, and the files that they are pieces of."""
+    while ids := {whole_of(id) for id in found} - found.keys() - {""}:
+        found = found | _by_id(journal, t.interchange, ids)
+    return dict(sorted(found.items()))
 
 
 def _cases(journal: Journal, ref: str) -> dict[str, Row]:

@@ -1,10 +1,12 @@
 """The command line. Start-up imports nothing heavy; each command loads what it needs when it runs.
 
-    declarations  init check validate translate        operating  status trace held release resend cancel settle hold
+    declarations  init check translate                 operating  status trace held release resend cancel settle hold
     running       up run drain demo send                     cert       init issue list revoke
     restoring     fence
     prove         crash                                evidence   export verify            audit  verify heads
+    judging       validate answer
     health        doctor                                     alarm      list test
+    standards     list show import doc
 
 Exit codes: 0 as asked · 1 the answer is no (a rejected file, a demo that went wrong, an unknown reference) ·
 2 unusable input or wrong call · 3 the hub cannot do it now (journal, identity, transport).
@@ -17,7 +19,19 @@ from typing import Annotated
 
 import typer
 
-from hub.cli import alarm, cert, declarations, evidence, health, operating, prove, restoring, running
+from hub.cli import (
+    alarm,
+    cert,
+    declarations,
+    evidence,
+    health,
+    judging,
+    operating,
+    prove,
+    restoring,
+    running,
+    standards,
+)
 from hub.errors import DeclarationError, EportError
 from hub.plain import plain
 
@@ -40,6 +54,7 @@ app = typer.Typer(
 )
 for command in (
     *declarations.COMMANDS,
+    *judging.COMMANDS,
     *running.COMMANDS,
     *operating.COMMANDS,
     *restoring.COMMANDS,
@@ -49,6 +64,7 @@ for command in (
 app.add_typer(cert.app, name="cert")
 app.add_typer(alarm.app, name="alarm")
 app.add_typer(prove.app, name="prove")
+app.add_typer(standards.app, name="standards")
 app.add_typer(evidence.evidence, name="evidence")
 app.add_typer(evidence.audit, name="audit")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -69,6 +70,15 @@ def journal_of(given: Path | None, name: str = "cli") -> Journal:
         journal.close()
         raise JournalError(f"the journal in {spool} cannot be used: {fault.orig}") from fault
     return journal
+
+
+def read(file: Path) -> bytes:
+    """The bytes of a file that a person named, of standard input for `-`; exit code 2 where it cannot be read."""
+    try:
+        return sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    except OSError as fault:
+        typer.echo(f"{file}: {fault.strerror}", err=True)
+        raise typer.Exit(2) from None
 
 
 def out(data: Any) -> None:

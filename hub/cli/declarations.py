@@ -1,4 +1,4 @@
-"""Commands of the integrator: init, check, validate, translate."""
+"""Commands of the integrator: init, check, translate."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hub.cli.common import JsonOption, LangOption, SiteOption, load_site, out, shipped, site_folder
+from hub.cli.common import JsonOption, LangOption, SiteOption, load_site, out, read, shipped, site_folder
 
 
 def init(folder: Path) -> None:
@@ -46,25 +46,6 @@ def check(site: SiteOption = None, json_: JsonOption = False, lang: LangOption =
         typer.echo(text("check.good", language(lang), **counts, fingerprint=found.fingerprint[:12]))
 
 
-def validate(file: Path, site: SiteOption = None, json_: JsonOption = False, lang: LangOption = None) -> None:
-    """校验一个报文文件 · say what is wrong with a file, where, and what to do."""
-    from hub.catalogue import language
-    from hub.cli.paint import state
-    from hub.judging import judge
-    from hub.rejection import explain_in
-
-    data = read(file)
-    verdict = judge(load_site(site), data)
-    if json_:
-        out(verdict.as_json())
-    else:
-        if verdict.findings:
-            typer.echo(explain_in(language(lang), file.name, data, verdict.findings))
-        typer.echo(state(verdict.word))
-    if verdict.word == "rejected":
-        raise typer.Exit(1)
-
-
 def translate(
     file: Path,
     to: Annotated[str, typer.Option("--to", help="目标报文种类 · kind to make")],
@@ -83,13 +64,4 @@ def translate(
     typer.echo(data, nl=False)
 
 
-def read(file: Path) -> bytes:
-    """The bytes of a file that a person named; exit code 2 where it cannot be read."""
-    try:
-        return file.read_bytes()
-    except OSError as fault:
-        typer.echo(f"{file}: {fault.strerror}", err=True)
-        raise typer.Exit(2) from None
-
-
-COMMANDS = (init, check, validate, translate)
+COMMANDS = (init, check, translate)

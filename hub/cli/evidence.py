@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hub.cli.common import JsonOption, LangOption, SiteOption, journal_of, load_site, out, site_folder
-from hub.cli.declarations import read
+from hub.cli.common import JsonOption, LangOption, SiteOption, journal_of, load_site, out, read, site_folder
 
 if TYPE_CHECKING:
     from cryptography import x509

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import sys
-import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from hub.plain import plain
+from hub.plain import plain, width
 
 if TYPE_CHECKING:
     from hub.finding import Finding
 
-GOOD = {"opened", "done", "answered", "closed", "open", "sent", "receipted", "acknowledged", "matched", "accepted"}
+GOOD = {"opened", "split", "done", "answered", "closed", "open", "sent", "receipted", "acknowledged", "matched"}
+GOOD |= {"accepted"}
 BAD = {"rejected", "dead", "refused", "quarantined", "conflict", "contradictory", "orphan", "broken"}
-WAIT = {"held", "in_doubt", "failed", "late"}
+WAIT = {"held", "in_doubt", "failed", "late", "accepted-with-warnings"}
 
 
 def show_findings(findings: list[Finding], lang: str | None, otherwise: str = "", site: Path | None = None) -> None:
@@ -58,11 +58,6 @@ def state(text: str, wide: int = 0) -> str:
 
 def pad(text: str, wide: int) -> str:
     return text + " " * max(0, wide - width(text))
-
-
-def width(text: str) -> int:
-    """Cells on a screen: Chinese characters take two."""
-    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
 
 
 def short_time(iso: str) -> str:

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hub.cli.common import JsonOption, LangOption, SiteOption, journal_of, load_site, out, shipped, site_folder
-from hub.cli.declarations import read
+from hub.cli.common import JsonOption, LangOption, SiteOption, journal_of, load_site, out, read, shipped, site_folder
 
 LogOption = Annotated[str, typer.Option("--log", envvar="EPORT_LOG", help="日志格式 · text | json")]
 

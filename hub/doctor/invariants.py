@@ -35,13 +35,21 @@ WAITS: tuple[tuple[Table, str, tuple[str, ...]], ...] = (
 
 
 def conservation(p: Patient) -> Line:
-    """Every interchange was told of, has its bytes and, once opened, messages; every routed message goes somewhere."""
+    """Every interchange was told of, has its bytes and, once opened, messages, or pieces where it went apart; every
+    routed message goes somewhere."""
     i, m, d = t.interchange, t.message, t.delivery
     new = select(i).order_by(i.c.id.desc()).limit(RECENT).subquery()
     told = exists().where(t.event.c.subject == new.c.id, t.event.c.what == "received")
     stored = exists().where(t.payload.c.sha256 == new.c.sha256)
-    split = exists().where(m.c.interchange == new.c.id)
-    unwhole = or_(~told, ~stored, and_(new.c.state == InterchangeState.OPENED, ~split))
+    opened = exists().where(m.c.interchange == new.c.id)
+    piece = i.alias("piece")
+    apart = exists().where(piece.c.id == new.c.id + "-0001")
+    unwhole = or_(
+        ~told,
+        ~stored,
+        and_(new.c.state == InterchangeState.OPENED, ~opened),
+        and_(new.c.state == InterchangeState.SPLIT, ~apart),
+    )
     routed = select(m).where(m.c.state == MessageState.ROUTED).order_by(m.c.id.desc()).limit(RECENT).subquery()
     nowhere = and_(routed.c.case == "", ~exists().where(d.c.message == routed.c.id))
     of_none = select(d).order_by(d.c.seq.desc()).limit(RECENT).subquery()

@@ -1,158 +1,140 @@
 """Tables of facts of one directory release (segment tables, elements, codes) joined with those of the
 service layer.
 
-The files are schemas/edifact/<RELEASE>.json and SERVICE3.json. They hold structural facts only and are not a
-UN/EDIFACT directory.
+The files are schemas/edifact/<RELEASE>.txt, SERVICE3.txt (ISO 9735 syntax versions 1 to 3) and SERVICE4.txt. They hold
+structural facts only and are not a UN/EDIFACT directory.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from difflib import get_close_matches
-from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
-SERVICE = "SERVICE3"
-_SERVICE_KEYS = frozenset((SERVICE, "D3", "22"))  # CONTRL names itself D:3 or 2:2
+from hub.edifact.spec import Component, ElementSpec, MessageSpec, Node
+from hub.edifact.tables import Entry, Line, Tables, read
 
+__all__ = ["Component", "Directories", "Directory", "ElementSpec", "MessageSpec", "Node"]
 
-@dataclass(frozen=True, eq=False)
-class Node:
-    """One line of a segment table: a segment, or a group with its children. `key` is "NAD" or "SG7"."""
-
-    key: str
-    required: bool
-    max: int
-    children: tuple[Node, ...] = ()
-
-    @property
-    def trigger(self) -> str:
-        """The tag that a segment is or a group starts with."""
-        return self.children[0].trigger if self.children else self.key
-
-
-@dataclass(frozen=True, eq=False)
-class MessageSpec:
-    """The segment table of one message type in one release."""
-
-    type: str
-    name: str
-    release: str
-    nodes: tuple[Node, ...]
-
-    def node(self, path: tuple[str, ...]) -> Node:
-        """The node at `path`, for example ("SG7", "SG9", "NAD"). KeyError names what is near."""
-        nodes = self.nodes
-        found: Node | None = None
-        for depth, key in enumerate(path):
-            found = next((node for node in nodes if node.key == key), None)
-            if found is None:
-                above = "/".join(path[:depth]) or self.type
-                raise KeyError(f"{key} is not in {above}; there: {', '.join(_unique(nodes))}")
-            nodes = found.children
-        if found is None:
-            raise KeyError("empty path")
-        return found
-
-    def children(self, path: tuple[str, ...] = ()) -> tuple[str, ...]:
-        """Keys below the group at `path` (() = the message), in the order of the table, each once."""
-        return _unique(self.node(path).children if path else self.nodes)
-
-
-def _unique(nodes: tuple[Node, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(node.key for node in nodes))
-
-
-@dataclass(frozen=True, slots=True)
-class Component:
-    """One component of a composite, or a simple element. `repr` is as printed: an..35, n6; "" when not
-    known.
-    """
-
-    id: str
-    required: bool
-    repr: str
-
-
-@dataclass(frozen=True, slots=True)
-class ElementSpec:
-    """One element position of a segment. `composite` is True for Cnnn/Snnn ids."""
-
-    id: str
-    required: bool
-    max: int
-    composite: bool
-    components: tuple[Component, ...]
+_SERVICE = {"SERVICE3": "3", "D3": "3", "22": "3", "SERVICE4": "4", "41": "4"}
+"""Syntax versions by the names of the service layer; D:3, 2:2 and 4:1 are what CONTRL and AUTACK call themselves."""
 
 
 @dataclass(frozen=True, eq=False)
 class Directory:
-    """One release joined with the service layer; read-only."""
+    """One release joined with the service layer of one syntax version; read-only. What is asked for is parsed once.
+
+    Every method raises DeclarationError, with file and line, where the tables are damaged."""
 
     release: str
-    raw: dict[str, Any]
-
-    @cached_property
-    def _messages(self) -> dict[str, MessageSpec]:
-        return {}
-
-    @cached_property
-    def _segments(self) -> dict[str, tuple[ElementSpec, ...]]:
-        return {}
+    own: Tables
+    service: Tables
+    _messages: dict[str, MessageSpec] = field(default_factory=dict, repr=False)
+    _segments: dict[str, tuple[ElementSpec, ...]] = field(default_factory=dict, repr=False)
+    _codes: dict[str, dict[str, str]] = field(default_factory=dict, repr=False)
 
     def types(self) -> tuple[str, ...]:
-        """Message types of this release, sorted."""
-        return tuple(sorted(self.raw["messages"]))
+        """Message types of this release and of the service layer, sorted."""
+        return tuple(sorted({*self.own.names("messages"), *self.service.names("messages")}))
+
+    def tags(self) -> tuple[str, ...]:
+        """Tags of the segments of this release and of the service layer, sorted."""
+        return tuple(sorted({*self.own.names("segments"), *self.service.names("segments")}))
 
     def message(self, type: str) -> MessageSpec:
         """The segment table of a message type. KeyError names what is near."""
         if type not in self._messages:
-            raw = _named(self.raw["messages"], type, f"message type of {self.release}")
-            nodes = tuple(_nodes(raw["struct"]))
+            entry = self.own.message(type) or self.service.message(type)
+            if entry is None:
+                _unknown(type, f"message type of {self.release}", self.types())
+            nodes = _nodes(entry.lines, 0, len(entry.lines))
             # Some tables begin behind UNH and end before UNT.
             if nodes[0].key != "UNH":
                 nodes = (Node("UNH", True, 1), *nodes)
             if nodes[-1].key != "UNT":
                 nodes = (*nodes, Node("UNT", True, 1))
-            self._messages[type] = MessageSpec(type, raw.get("name", type), self.release, nodes)
+            self._messages[type] = MessageSpec(type, entry.name or type, self.release, nodes)
         return self._messages[type]
+
+    def defines(self, tag: str) -> bool:
+        """True when `tag` is a segment here."""
+        return tag in self._segments or self._parts("segments", tag) is not None
 
     def segment(self, tag: str) -> tuple[ElementSpec, ...]:
         """The element positions of a segment. KeyError names what is near."""
         if tag not in self._segments:
-            raw = _named(self.raw["segments"], tag, f"segment of {self.release}")
-            self._segments[tag] = tuple(self._element(line) for line in raw["elements"])
+            entry = self._parts("segments", tag)
+            if entry is None:
+                _unknown(tag, f"segment of {self.release}", self.tags())
+            self._segments[tag] = tuple(self._element(line) for line in entry.lines)
         return self._segments[tag]
 
-    def _element(self, line: list[Any]) -> ElementSpec:
-        id, status, most = line[0], line[1], line[2]
-        composite = self.raw["composites"].get(id)
+    def _element(self, line: Line) -> ElementSpec:
+        composite = self._parts("composites", line.id)
         if composite is None:
-            picture = (line[3] if len(line) > 3 else None) or ""
-            return ElementSpec(id, status == "M", most, False, (Component(id, True, picture),))
-        parts = tuple(
-            Component(part[0], part[1] == "M", (part[2] if len(part) > 2 else None) or "")
-            for part in composite["elements"]
-        )
-        return ElementSpec(id, status == "M", most, True, parts)
+            alone = (Component(line.id, True, self._format(line)),)
+            return ElementSpec(line.id, line.required, line.max, False, alone)
+        return ElementSpec(line.id, line.required, line.max, True, self._components(composite))
+
+    def _components(self, composite: Entry) -> tuple[Component, ...]:
+        return tuple(Component(part.id, part.required, self._format(part)) for part in composite.lines)
+
+    def _parts(self, section: str, id: str) -> Entry | None:
+        return self.service.parts(section, id) or self.own.parts(section, id)
+
+    def _format(self, line: Line) -> str:
+        found = self.service.element(line.id) or self.own.element(line.id)
+        if found is None:
+            self.own.missing("elements", line.id)
+        return line.format or found[1]
 
     def codes(self, id: str) -> dict[str, str]:
         """{code: short name} of a coded element; {} when it has no list."""
-        found: dict[str, str] = self.raw["codes"].get(id, {})
+        if id not in self._codes:
+            self._codes[id] = self.service.codes(id) or self.own.codes(id) or {}
+        return self._codes[id]
+
+    def composite(self, id: str) -> tuple[Component, ...]:
+        """The components of a composite. KeyError names what is near."""
+        entry = self._parts("composites", id)
+        if entry is None:
+            _unknown(id, f"composite of {self.release}", self.own.names("composites"))
+        return self._components(entry)
+
+    def element(self, id: str) -> tuple[str, str]:
+        """(name, format) of an element; format "" when not known. KeyError names what is near."""
+        found = self.service.element(id) or self.own.element(id)
+        if found is None:
+            _unknown(id, f"element of {self.release}", self.own.names("elements"))
         return found
 
     def segment_name(self, tag: str) -> str:
         """The name of a segment, "" when unknown."""
-        return str(self.raw["segments"].get(tag, {}).get("name", ""))
+        entry = self._parts("segments", tag)
+        return entry.name if entry else ""
 
     def element_name(self, id: str) -> str:
         """The name of an element or composite, "" when unknown."""
-        if id in self.raw["composites"]:
-            return str(self.raw["composites"][id].get("name", ""))
-        return str(self.raw["elements"].get(id, [""])[0])
+        found = self._parts("composites", id)
+        name, _ = (found.name, "") if found else self.service.element(id) or self.own.element(id) or ("", "")
+        return name
+
+    def reach(self, type: str) -> frozenset[str]:
+        """Tags of the segments of a message type, after all that it reaches has been read: damage is told here and not
+        at the first message. A service segment that this syntax version does not have is passed over (UGH and UGT
+        of later releases in version 3)."""
+        tags = _tags(self.message(type).nodes)
+        for tag in tags:
+            if not self.defines(tag):
+                if tag.startswith("U"):
+                    continue
+                self.own.missing("segments", tag)
+            for spec in self.segment(tag):
+                for part in spec.components:
+                    self.codes(part.id)
+        return frozenset(tags)
 
     def component_index(self, tag: str, path: str) -> tuple[int, int]:
         """(element number, component number), both from 1, of a path within segment `tag`.
@@ -208,54 +190,62 @@ def _step(step: str) -> tuple[str, int]:
     return id, int(turn or 1)
 
 
-def _nodes(struct: list[list[Any]]) -> Iterator[Node]:
-    for line in struct:
-        children = tuple(_nodes(line[3])) if len(line) > 3 else ()
-        yield Node(line[0], line[1] == "M", line[2], children)
+def _nodes(lines: tuple[Line, ...], start: int, stop: int) -> tuple[Node, ...]:
+    """The lines from `start` to `stop`: those as deep as the first beside each other, the deeper ones below them."""
+    nodes = []
+    while start < stop:
+        line, end = lines[start], start + 1
+        while end < stop and lines[end].depth > line.depth:
+            end += 1
+        nodes.append(Node(line.id, line.required, line.max, _nodes(lines, start + 1, end)))
+        start = end
+    return tuple(nodes)
 
 
-def _named(table: dict[str, Any], key: str, what: str) -> Any:
-    if key not in table:
-        near = get_close_matches(key, table, 3, 0.5)
-        raise KeyError(f"{key} is not a {what}" + (f"; near: {', '.join(near)}" if near else ""))
-    return table[key]
+def _tags(nodes: tuple[Node, ...]) -> tuple[str, ...]:
+    """Tags of the segments below `nodes`, each once."""
+    found: dict[str, None] = {}
+    for node in nodes:
+        found |= dict.fromkeys(_tags(node.children) if node.children else (node.key,))
+    return tuple(found)
 
 
-def load(path: Path, service: Path | None = None) -> Directory:
-    """Read one release file joined with the service file beside it (or `service`).
-
-    OSError when a file is missing, ValueError when it is not JSON.
-    """
-    own = json.loads(path.read_text("utf-8"))
-    layer = json.loads((service or path.with_name(f"{SERVICE}.json")).read_text("utf-8"))
-    tables: dict[str, Any] = {}
-    for table in ("messages", "segments", "composites", "elements", "codes"):
-        below, above = layer.get(table, {}), own.get(table, {})
-        tables[table] = {**below, **above} if table == "messages" else {**above, **below}
-    return Directory(own.get("release") or own.get("directory") or path.stem, tables)
+def _unknown(key: str, what: str, known: Iterable[str]) -> NoReturn:
+    near = get_close_matches(key, known, 3, 0.5)
+    raise KeyError(f"{key} is not a {what}" + (f"; near: {', '.join(near)}" if near else ""))
 
 
 class Directories:
-    """The releases of one folder, each read once on first use."""
+    """The releases of one folder, each opened once on first use."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._loaded: dict[str, Directory] = {}
+        self._tables: dict[str, Tables] = {}
+        self._joined: dict[tuple[str, str], Directory] = {}
 
     def available(self) -> tuple[str, ...]:
         """Keys of the releases that are there, such as D96B."""
-        return tuple(sorted(path.stem for path in self.folder.glob("*.json") if path.stem[:1] == "D"))
+        return tuple(sorted(path.stem for path in self.folder.glob("*.txt") if path.stem[:1] == "D"))
 
-    def get(self, release: str) -> Directory:
-        """The directory of "D:96B", "D.96B" or "D96B"; CONTRL's own "D:3" and "2:2" give the service layer.
+    def get(self, release: str, version: str = "3") -> Directory:
+        """The directory of "D:96B", "D.96B" or "D96B" with the service segments of a syntax version ("4"; every other
+        goes by "3"). CONTRL's own "D:3", "2:2" and "4:1" give the service layer alone.
 
-        KeyError names what is there."""
+        KeyError names what is there; OSError and DeclarationError where a file cannot be used."""
         key = release.replace(":", "").replace(".", "").upper()
-        if key in _SERVICE_KEYS:
-            key = SERVICE
-        if key not in self._loaded:
-            if key != SERVICE and key not in self.available():
-                near = get_close_matches(key, self.available(), 3, 0.5) or self.available()
+        layer = f"SERVICE{_SERVICE.get(key) or ('4' if version == '4' else '3')}"
+        own = layer if key in _SERVICE else key
+        found = self._joined.get((own, layer))
+        if found is None:
+            if own != layer and own not in self.available():
+                near = get_close_matches(own, self.available(), 3, 0.5) or self.available()
                 raise KeyError(f"directory {release} is not here; there: {', '.join(near)}")
-            self._loaded[key] = load(self.folder / f"{key}.json")
-        return self._loaded[key]
+            tables = self._read(own)
+            found = Directory(tables.release, tables, self._read(layer))
+            self._joined[own, layer] = found
+        return found
+
+    def _read(self, name: str) -> Tables:
+        if name not in self._tables:
+            self._tables[name] = read(self.folder / f"{name}.txt")
+        return self._tables[name]

@@ -3,50 +3,83 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
-from hub.edifact.model import Envelope, RawMessage, Segment, Separators, Trailer
-from hub.edifact.separators import CHARSETS, cutter, fits, printable, segment_length
-from hub.edifact.tokenizer import Limits, Source, Tokenizer, limit
+from hub.edifact import groups, unb
+from hub.edifact.careful import careful
+from hub.edifact.header import Header
+from hub.edifact.limits import Limits, limit
+from hub.edifact.model import Envelope, FunctionalGroup, RawMessage, Segment, Trailer
+from hub.edifact.separators import cutter, printable
+from hub.edifact.source import Source
+from hub.edifact.tokenizer import Tokenizer
 from hub.finding import Finding, Place
 
 _IDENTIFIED = ((1, 1, "0062"), (2, 1, "0065"), (2, 2, "0052"), (2, 3, "0054"), (2, 4, "0051"))
+_DIGITS = 10
+"""Of a control count (0074 in version 4); a longer one is wrong in any case, and is not made a number."""
 
 
 class Interchange:
     """One interchange while it is read. `stopped`: past a limit, nothing behind it may be read."""
 
     def __init__(
-        self, source: Source, separators: Separators, limits: Limits, charset: str | None, findings: list[Finding]
+        self, source: Source, header: Header, limits: Limits, charset: str | None, findings: list[Finding]
     ) -> None:
         self.source = source
         self.agreed = charset
         self.findings = findings
-        self.tokens = Tokenizer(source, separators, limits, charset or "ascii", findings)
+        self.advised = header.separators
+        self.tokens = Tokenizer(source, header.separators, limits, findings)
         self.note = self.tokens.note
         self.place = self.tokens.place
-        self.envelope: Envelope | None = None
-        self.group: Segment | None = None
-        self.groups = 0
+        self.version = ""
+        self.reference = ""
+        self.group: groups.Group | None = None
+        self.closed: list[tuple[FunctionalGroup, tuple[Finding, ...]]] = []
+        self.group_references = groups.References()
+        self.references = groups.References()
         self.messages = 0
         self.bare = 0
-        self.in_group = 0
-        self.references: set[tuple[str, str]] = set()
-        self.group_references: set[str] = set()
         self.stopped = False
         self.ended = False
 
     def parts(self) -> Iterator[Envelope | RawMessage | Trailer]:
         """Read up to the end of this interchange. The source then stands behind UNZ, or at the UNB that cut it."""
-        for segment, end in self.tokens.services():
-            yield from self.service(segment, end)
-            if self.ended:
-                return
+        text = self.tokens.opening()
+        if text is not None:
+            yield self.opening(text)
+            for segment, end in self.tokens.services():
+                yield from self.service(segment, end)
+                if self.ended:
+                    return
         excess = self.tokens.excess
         if excess:
             yield self.stop(excess, excess.place.offset or 0)
         else:
-            yield from self.unclosed(self.source.base, "end")
+            yield from self.unclosed(self.source.offset, "end")
+
+    def opening(self, text: str) -> Envelope:
+        """UNB. It is cut first as it stands, for what it says about its own characters."""
+        tokens, offset = self.tokens, self.source.offset
+        first = Segment("UNB", cutter(self.advised)(text)[1:], 1, offset)
+        self.version, codec = first.get(1, 2), unb.charset(first, self.agreed) or "ascii"
+        separators = unb.settled(self.advised, self.version)
+        level = "" if self.agreed else first.get(1).upper()
+        tokens.separators, tokens.careful = separators, careful(separators, codec, level, self.version)
+        tokens.tell(text, offset, 1)
+        decoded = tokens.careful.text(text)
+        if decoded == text and separators == self.advised:
+            segment = first
+        else:
+            segment = Segment("UNB", tokens.careful.cut(decoded)[1:], 1, offset)
+        for finding in unb.faults(segment, self.agreed, separators, self.place):
+            self.note(finding)
+        tokens.number = 1
+        self.source.at += len(text) + 1
+        self.reference = segment.get(5)
+        envelope = unb.opened(segment, codec, separators, tuple(self.findings))
+        self.findings.clear()
+        return envelope
 
     def service(self, segment: Segment, end: int) -> Iterator[Envelope | RawMessage | Trailer]:
         tag, tokens = segment.tag, self.tokens
@@ -55,104 +88,51 @@ class Interchange:
                 yield self.message(segment, end)
             else:
                 tokens.stray(tag, segment.offset)
-        elif tag == "UNH":
-            if tokens.segments:
-                yield self.message(None, segment.offset)
-            if self.messages < tokens.limits.messages:
-                self.begin(segment)
-            else:
-                yield self.stop(limit("messages", tokens.limits.messages, segment.offset), segment.offset)
-        elif tag == "UNB" and self.envelope is None:
-            yield self.opening(segment)
         elif tag in ("UNA", "UNB"):
-            self.source.skip(segment.offset - self.source.base)
+            self.source.at = segment.offset - self.source.base
             yield from self.unclosed(segment.offset, tag)
-        elif tag == "UNO":
-            yield self.stop(Finding("edifact.package", self.place(segment)), end)
         else:
             if tokens.segments:
                 yield self.message(None, segment.offset)
-            if tag == "UNG":
-                self.group_begins(segment)
+            if tag == "UNZ":
+                self.source.at = end - self.source.base
+                yield self.trailer(segment, end)
+            elif tag == "UNO":
+                yield self.stop(Finding("edifact.package", self.place(segment)), end)
             elif tag == "UNE":
                 self.group_ends(segment)
+            elif (len(self.closed) if tag == "UNG" else self.messages) >= tokens.limits.messages:
+                yield self.stop(limit("messages", tokens.limits.messages, segment.offset), segment.offset)
+            elif tag == "UNG":
+                self.group_begins(segment)
             else:
-                self.source.skip(end - self.source.base)
-                yield self.trailer(segment, end)
-
-    def opening(self, segment: Segment) -> Envelope:
-        """UNB. Its own non-ASCII text was read as ASCII at best: it is decoded once the character set is known."""
-        tokens, findings = self.tokens, self.findings
-        self.findings = tokens.found = []
-        syntax, version = segment.get(1).upper(), segment.get(1, 2)
-        known = CHARSETS.get(syntax)
-        tokens.charset = self.agreed or known or "ascii"
-        if known is None and self.agreed is None:
-            findings.append(Finding("edifact.charset_unsupported", self.place(segment, 1, 1), found=printable(syntax)))
-        if version not in ("1", "2", "3", "4"):
-            findings.append(
-                Finding("edifact.syntax_version", self.place(segment, 1, 2), found=printable(version), expected="1–4")
-            )
-        if version != "4" and tokens.separators.repetition:
-            # Below version 4 the fifth character of UNA is reserved: partners set it and still use it as data.
-            tokens.separators = replace(tokens.separators, repetition="")
-        if not fits(tokens.separators, tokens.charset):
-            findings.append(Finding("edifact.separator_in_charset", self.place(segment), expected=tokens.charset))
-        raw = self.source.text[segment.offset - self.source.base :]
-        raw = raw[: segment_length(raw, tokens.separators)]
-        if not raw.isascii():
-            findings[:] = [f for f in findings if f.code != "edifact.undecodable"]
-            segment.elements = cutter(tokens.separators)(tokens.decoded(raw, segment.offset))[1:]
-            findings += self.findings
-            self.findings.clear()
-        findings += self.unb_findings(segment)
-        self.envelope = Envelope(
-            syntax=syntax,
-            version=version,
-            sender=segment.get(2, 1),
-            sender_qualifier=segment.get(2, 2),
-            recipient=segment.get(3, 1),
-            recipient_qualifier=segment.get(3, 2),
-            prepared=segment.get(4, 1) + segment.get(4, 2),
-            reference=segment.get(5),
-            application=segment.get(7),
-            ack_requested=segment.get(9) == "1",
-            test=segment.get(11) == "1",
-            charset=tokens.charset,
-            separators=tokens.separators,
-            offset=segment.offset,
-            findings=tuple(findings),
-        )
-        return self.envelope
-
-    def unb_findings(self, segment: Segment) -> Iterator[Finding]:
-        for element, name in ((2, "S002 0004"), (3, "S003 0010"), (5, "0020")):
-            if not segment.get(element):
-                yield Finding("edifact.unb_incomplete", self.place(segment, element), expected=name)
-        date, time = segment.get(4, 1), segment.get(4, 2)
-        if not (_digits(date) and len(date) in (6, 8) and _digits(time) and len(time) in (4, 6)):
-            yield Finding("edifact.unb_date", self.place(segment, 4), found=printable(f"{date}:{time}"[:40]))
+                self.begin(segment)
 
     def begin(self, segment: Segment) -> None:
-        tokens = self.tokens
+        """UNH."""
+        tokens, group = self.tokens, self.group
         segment.number = 1
         tokens.segments = [segment]
         tokens.found = []
-        tokens.astray = False
+        tokens.astray = tokens.strange = False
         self.messages += 1
-        self.in_group += 1
-        if self.group is None:
+        if group is None:
             self.bare += 1
-            if self.groups and self.bare == 1:
+            if self.bare == 1 and self.closed:
                 self.note(Finding("edifact.groups_mixed", self.place(segment)))
+            references = self.references
+        else:
+            group.messages += 1
+            references = group.references
         reference = segment.get(1)
-        key = (self.group.get(5) if self.group else "", reference)
-        if key in self.references:
-            self.note(Finding("edifact.duplicate_reference", self.place(segment, 1), found=reference))
-        self.references.add(key)
+        if references.taken(reference):
+            self.note(Finding("edifact.duplicate_reference", self.place(segment, 1), found=printable(reference[:40])))
         for element, component, name in _IDENTIFIED:
             if not segment.get(element, component):
                 self.note(Finding("edifact.unh_incomplete", self.place(segment, element, component), expected=name))
+        if group and self.version != "4" and group.kind(segment.get(2)) != segment.get(2):
+            found, expected = segment.get(2)[:40], group.header.type[:40]
+            self.note(Finding("edifact.group_types", self.place(segment, 2, 1), printable(found), printable(expected)))
 
     def message(self, trailer: Segment | None, end: int) -> RawMessage:
         """Close the open message; `trailer` is its UNT, None when it never came."""
@@ -163,8 +143,8 @@ class Interchange:
         else:
             trailer.number = len(segments) + 1
             segments.append(trailer)
-            self.check_count(trailer, 1, len(segments), "edifact.unt_count")
-            self.check_reference(trailer, segments[0].get(1), "edifact.unt_reference")
+            for finding in self.wrong(trailer, len(segments), segments[0].get(1), "unt"):
+                self.note(finding)
         header = segments[0]
         message = RawMessage(
             reference=header.get(1),
@@ -177,67 +157,86 @@ class Interchange:
             offset=header.offset,
             end=end,
             findings=tuple(tokens.found),
+            group=self.group.header if self.group else None,
+            separators=tokens.separators,
         )
         tokens.segments = []
         tokens.found = self.findings
         return message
 
-    def check_count(self, segment: Segment, element: int, counted: int, code: str) -> None:
-        said = segment.get(element)
-        if not _digits(said) or len(said) > 9 or int(said) != counted:
-            self.note(Finding(code, self.place(segment, element), found=said[:40], expected=str(counted)))
-
-    def check_reference(self, segment: Segment, reference: str, code: str) -> None:
-        if segment.get(2) != reference:
-            self.note(Finding(code, self.place(segment, 2), found=segment.get(2)[:40], expected=reference))
+    def wrong(self, trailer: Segment, counted: int, reference: str, tag: str) -> Iterator[Finding]:
+        """What UNT, UNE or UNZ counts and names, against what was counted and what its header names."""
+        said, named = trailer.get(1), trailer.get(2)
+        if not (said.isascii() and said.isdecimal() and len(said) <= _DIGITS and int(said) == counted):
+            yield Finding(f"edifact.{tag}_count", self.place(trailer, 1), printable(said[:40]), str(counted))
+        if named != reference:
+            found, expected = printable(named[:40]), printable(reference[:40])
+            yield Finding(f"edifact.{tag}_reference", self.place(trailer, 2), found, expected)
 
     def group_begins(self, segment: Segment) -> None:
-        if self.group is not None:
-            self.note(Finding("edifact.une_missing", self.place(segment), expected="UNE"))
-        self.group = segment
-        self.groups += 1
-        self.in_group = 0
+        """UNG."""
+        self.group_misses_end(segment)
+        self.group = group = groups.opened(segment, self.version, self.place)
         self.tokens.astray = False
-        if self.bare and self.groups == 1:
+        if self.bare and not self.closed:
             self.note(Finding("edifact.groups_mixed", self.place(segment)))
-        reference = segment.get(5)
-        if reference in self.group_references:
-            self.note(Finding("edifact.duplicate_reference", self.place(segment, 5), found=reference))
-        self.group_references.add(reference)
+        reference = group.header.reference
+        if self.group_references.taken(reference):
+            group.note(Finding("edifact.duplicate_reference", self.place(segment, 5), found=printable(reference[:40])))
 
     def group_ends(self, segment: Segment) -> None:
-        if self.group is None:
-            self.note(Finding("edifact.outside_message", self.place(segment), found="UNE"))
+        """UNE."""
+        group = self.group
+        if group is None:
+            self.tokens.stray("UNE", segment.offset)
             return
-        self.check_count(segment, 1, self.in_group, "edifact.une_count")
-        self.check_reference(segment, self.group.get(5), "edifact.une_reference")
+        for finding in self.wrong(segment, group.messages, group.header.reference, "une"):
+            group.note(finding)
+        if not group.messages:
+            group.note(Finding("edifact.group_empty", self.place(segment)))
+        self.close_group(group)
+
+    def group_misses_end(self, segment: Segment | None) -> None:
+        """A group still open at the next UNG, at UNZ, or (None) at the end of the data."""
+        if self.group is not None:
+            place = self.place(segment) if segment else Place(tag="UNE", offset=self.source.offset)
+            self.group.note(Finding("edifact.une_missing", place, expected="UNE"))
+            self.close_group(self.group)
+
+    def close_group(self, group: groups.Group) -> None:
+        self.closed.append((group.header, tuple(group.findings)))
         self.group = None
         self.tokens.astray = False
 
     def trailer(self, segment: Segment, end: int) -> Trailer:
         """UNZ: 0036 counts groups when there are groups, else messages."""
-        self.ended = True
-        if self.group is not None:
-            self.note(Finding("edifact.une_missing", self.place(segment), expected="UNE"))
-        counted = self.groups or self.messages
-        self.check_count(segment, 1, counted, "edifact.unz_count")
-        self.check_reference(segment, self.envelope.reference if self.envelope else "", "edifact.unz_reference")
+        self.group_misses_end(segment)
+        for finding in self.wrong(segment, self.counted, self.reference, "unz"):
+            self.note(finding)
         if not self.messages:
             self.note(Finding("edifact.interchange_empty", self.place(segment)))
-        return Trailer(segment.get(2), counted, end, tuple(self.findings))
+        return self.end(segment.get(2), end)
 
-    def unclosed(self, end: int, found: str) -> Iterator[Envelope | RawMessage | Trailer]:
+    def unclosed(self, end: int, found: str) -> Iterator[RawMessage | Trailer]:
         """The interchange ends without UNZ: at the end of the data or at the next UNA or UNB."""
-        self.ended = True
         if self.tokens.segments:
             yield self.message(None, end)
+        self.group_misses_end(None)
         self.note(Finding("edifact.unz_missing", Place(tag="UNZ", offset=end), found=found, expected="UNZ"))
-        yield Trailer("", self.groups or self.messages, end, tuple(self.findings))
+        yield self.end("", end)
 
     def stop(self, finding: Finding, end: int) -> Trailer:
-        self.stopped = self.ended = True
-        return Trailer("", self.groups or self.messages, end, (*self.findings, finding))
+        """Nothing more is read."""
+        self.stopped = True
+        if self.group is not None:
+            self.close_group(self.group)
+        self.findings.append(finding)
+        return self.end("", end)
 
+    @property
+    def counted(self) -> int:
+        return len(self.closed) or self.messages
 
-def _digits(text: str) -> bool:
-    return text.isascii() and text.isdecimal()
+    def end(self, reference: str, end: int) -> Trailer:
+        self.ended = True
+        return Trailer(reference, self.counted, end, tuple(self.findings), tuple(self.closed))

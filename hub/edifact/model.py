@@ -7,7 +7,7 @@ An element is a list of components (strings, un-escaped). A simple element is a 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from hub.finding import Finding
 
@@ -28,10 +28,11 @@ Cut = Callable[[str], list[Element]]
 class Segment:
     """One segment. `number`: UNH = 1 in its message, UNB = 1 in its interchange. `offset`: bytes in the file.
 
-    A segment that was read keeps the text behind its tag and is cut into elements when somebody asks for them.
+    A segment that was read keeps the text behind its tag and is cut into elements when somebody asks for them: until
+    then `unread` is that text, and afterwards None.
     """
 
-    __slots__ = ("_cut", "_elements", "_text", "number", "offset", "tag")
+    __slots__ = ("_cut", "_elements", "number", "offset", "tag", "unread")
 
     def __init__(
         self,
@@ -46,7 +47,7 @@ class Segment:
         self._elements = elements
         self.number = number
         self.offset = offset
-        self._text = text
+        self.unread = text if elements is None else None
         self._cut = cut
 
     @property
@@ -55,25 +56,30 @@ class Segment:
         found = self._elements
         if found is None:
             found = self._elements = self.fresh()
+            self.unread = None
         return found
 
     @elements.setter
     def elements(self, elements: list[Element]) -> None:
         self._elements = elements
+        self.unread = None
 
     def fresh(self) -> list[Element]:
         """The elements, cut for this caller only: who looks at each segment once need not keep them all."""
-        if self._elements is not None or self._cut is None:
+        if self.unread is None or self._cut is None:
             return self._elements or []
-        return self._cut(self._text)
+        return self._cut(self.unread)
 
     def get(self, element: int, component: int = 1) -> str:
         """The value at `element` (1 = first behind the tag) and `component` (from 1); "" when absent."""
-        elements = self.elements
-        if element > len(elements):
-            return ""
-        parts = elements[element - 1]
-        return parts[component - 1] if component <= len(parts) else ""
+        elements = self._elements
+        if elements is None:
+            elements = self.elements
+        if element <= len(elements):
+            parts = elements[element - 1]
+            if component <= len(parts):
+                return parts[component - 1]
+        return ""
 
     def __repr__(self) -> str:
         return f"{self.tag}+{'+'.join(':'.join(e) for e in self.elements)}'"
@@ -127,11 +133,28 @@ class Envelope:
     reference: str  # 0020
     application: str = ""  # 0026
     ack_requested: bool = False  # 0031 = 1
-    test: bool = False  # 0035 = 1
+    test: bool = False  # 0035: any test
     charset: str = "ascii"  # the Python codec used
     separators: Separators = Separators()
     offset: int = 0
     findings: tuple[Finding, ...] = ()
+    receipt_requested: bool = False  # 0031 = 2 (version 4): told that it came, no more
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionalGroup:
+    """What UNG says (ISO 9735-1 §UNG). In syntax version 4 only `reference` is mandatory."""
+
+    type: str  # 0038
+    sender: str
+    sender_qualifier: str
+    recipient: str
+    recipient_qualifier: str
+    reference: str  # 0048
+    agency: str  # 0051
+    version: str  # 0052
+    release: str  # 0054
+    offset: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,13 +171,19 @@ class RawMessage:
     offset: int  # first byte of UNH
     end: int  # one behind the last byte of UNT's terminator
     findings: tuple[Finding, ...] = ()
+    group: FunctionalGroup | None = None  # the UNG it came in
+    separators: Separators = Separators()  # what its segments were written with
 
 
 @dataclass(frozen=True, slots=True)
 class Trailer:
-    """UNZ as read, or what took its place. `count` is the number of messages (or groups) seen."""
+    """UNZ as read, or what took its place. `count` is the number of messages (or groups) seen.
+
+    `groups` has every UNG in order of arrival, each with what is wrong with its UNG and UNE; `findings` has not.
+    """
 
     reference: str
     count: int
     end: int
-    findings: tuple[Finding, ...] = field(default=())
+    findings: tuple[Finding, ...] = ()
+    groups: tuple[tuple[FunctionalGroup, tuple[Finding, ...]], ...] = ()

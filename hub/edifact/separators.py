@@ -1,47 +1,19 @@
-"""Service characters and character sets: what UNA and UNB 0001 (ISO 9735-1) decide about how bytes become values."""
+"""Service characters: what UNA (ISO 9735-1) decides about how text becomes values."""
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 
 from hub.edifact.model import Cut, Element, Repeats, Separators
 from hub.finding import Finding, Place
 
-CHARSETS = {
-    "UNOA": "ascii",
-    "UNOB": "ascii",
-    "UNOC": "latin-1",
-    "UNOD": "iso8859-2",
-    "UNOE": "iso8859-5",
-    "UNOF": "iso8859-7",
-    "UNOG": "iso8859-3",
-    "UNOH": "iso8859-4",
-    "UNOI": "iso8859-6",
-    "UNOJ": "iso8859-8",
-    "UNOK": "iso8859-9",
-    "UNOL": "iso8859-15",
-    "UNOW": "utf-8",
-    "UNOY": "utf-8",
-}
-"""Python codec of each syntax identifier (0001). UNOX (ISO 2022) shifts code tables with escapes: not readable."""
-
 BLANK = " \t\r\n\0"
-_SINGLE_BYTE_ASCII = re.compile(r"(ascii|us-?ascii|latin-?1|iso-?8859.*|utf-?8|cp125\d|windows-125\d)$", re.I)
-# They stand for released characters; strict decoding never yields a lone surrogate.
+
 NEVER = "\udfff"
 """Stands for a service character that there is not: no text holds it."""
 
+# They stand for released characters; strict decoding never yields a lone surrogate.
 _SENTINELS = "\ud800\ud801\ud802\ud803"
-
-
-@lru_cache(maxsize=256)
-def fits(separators: Separators, charset: str) -> bool:
-    """False when a service character could be the second byte of a character of `charset` (GBK, Big5, …)."""
-    if _SINGLE_BYTE_ASCII.match(charset):
-        return True
-    signs = separators.component + separators.element + separators.release + separators.terminator
-    return all(sign < "0" or ":" <= sign < "@" for sign in signs + separators.repetition)
 
 
 def advice(signs: str, offset: int) -> tuple[Separators, list[Finding]]:
@@ -67,7 +39,7 @@ def cutter(separators: Separators) -> Cut:
     release, repetition = separators.release or NEVER, separators.repetition or NEVER
     signs = [sign for sign in (release, component, element, separators.repetition) if sign]
     aside = [(release + sign, sentinel) for sign, sentinel in zip(signs, _SENTINELS, strict=False)]
-    back = {ord(sentinel): sign for sign, sentinel in zip(signs, _SENTINELS, strict=False)}
+    back = list(zip(_SENTINELS, signs, strict=False))
 
     def cut(text: str) -> list[Element]:
         if release in text or repetition in text:
@@ -75,28 +47,31 @@ def cutter(separators: Separators) -> Cut:
         return [raw.split(component) for raw in text.split(element)]
 
     def special(text: str) -> list[Element]:
-        for pair, sentinel in aside:
-            text = text.replace(pair, sentinel)
-        text = text.replace(release, "")
-        elements = [
-            _repeats([one.split(component) for one in raw.split(repetition)])
-            if repetition in raw
-            else raw.split(component)
-            for raw in text.split(element)
+        if release in text:
+            for pair, sentinel in aside:
+                text = text.replace(pair, sentinel)
+            text = text.replace(release, "")
+        return [
+            raw.split(component) if repetition not in raw and raw.isascii() else odd(raw) for raw in text.split(element)
         ]
-        if not text.isascii():
-            for values in elements:
-                for one in (values, *values.more) if isinstance(values, Repeats) else (values,):
-                    one[:] = [value if value.isascii() else value.translate(back) for value in one]
-        return elements
+
+    def odd(raw: str) -> Element:
+        first, *more = [[restored(value) for value in one.split(component)] for one in raw.split(repetition)]
+        return _repeats(first, more) if more else first
+
+    def restored(value: str) -> str:
+        if not value.isascii():
+            for sentinel, sign in back:
+                value = value.replace(sentinel, sign)
+        return value
 
     return cut
 
 
-def _repeats(occurrences: list[Element]) -> Repeats:
-    first = Repeats(occurrences[0])
-    first.more = occurrences[1:]
-    return first
+def _repeats(first: Element, more: list[Element]) -> Repeats:
+    repeated = Repeats(first)
+    repeated.more = more
+    return repeated
 
 
 def odd_release(piece: str, release: str) -> bool:
@@ -104,12 +79,28 @@ def odd_release(piece: str, release: str) -> bool:
     return (len(piece) - len(piece.rstrip(release))) % 2 == 1
 
 
-def segment_length(text: str, separators: Separators) -> int:
-    """Where the first terminator that is not released stands."""
-    at = text.find(separators.terminator)
-    while at > 0 and separators.release and odd_release(text[:at], separators.release):
-        at = text.find(separators.terminator, at + 1)
-    return at
+def released(text: str, at: int, release: str) -> bool:
+    """True when text[at] is released: an odd number of release characters stands before it."""
+    start = at
+    while start and text[start - 1] == release:
+        start -= 1
+    return (at - start) % 2 == 1
+
+
+def segment_end(text: str, at: int, separators: Separators) -> int:
+    """Where the first terminator from `at` on stands that is not released; -1 when there is none."""
+    end = text.find(separators.terminator, at)
+    while end > 0 and separators.release and released(text, end, separators.release):
+        end = text.find(separators.terminator, end + 1)
+    return end
+
+
+def segments_end(text: str, at: int, end: int, separators: Separators) -> int:
+    """Where the last terminator of text[at:end] stands that is not released; -1 when there is none."""
+    last = text.rfind(separators.terminator, at, end)
+    while last >= 0 and separators.release and released(text, last, separators.release):
+        last = text.rfind(separators.terminator, at, last)
+    return last
 
 
 def printable(text: str) -> str:

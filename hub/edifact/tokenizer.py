@@ -1,92 +1,63 @@
 """Text to segments at the speed of `str.split`: one interchange is cut, body segments are collected by message.
 
-Bytes are looked at as latin-1 text, so an index is a byte offset; only segments that hold non-ASCII bytes are decoded
-again, strictly, with the character set of the interchange.
+A whole window of text is looked at once. Where it holds nothing but the usual signs of its level, every segment is
+taken as it stands; elsewhere each goes through hub.edifact.careful.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from hub.edifact.careful import Careful
+from hub.edifact.header import begins
+from hub.edifact.limits import KEEP, Limits, limit
 from hub.edifact.model import Element, Repeats, Segment, Separators
-from hub.edifact.separators import BLANK, NEVER, cutter, odd_release, printable
+from hub.edifact.separators import BLANK, odd_release, printable, segment_end, segments_end
+from hub.edifact.source import Source
 from hub.finding import Finding, Place
 
-SERVICE = frozenset(("UNA", "UNB", "UNZ", "UNH", "UNT", "UNG", "UNE", "UNO"))
-KEEP = 1000
-"""Findings kept of one message or one interchange: a hostile file could give one a byte."""
+__all__ = ["KEEP", "Limits", "Tokenizer", "limit"]
 
+SERVICE = frozenset(("UNZ", "UNH", "UNT", "UNG", "UNE", "UNO"))
+_HEADERS = ("UNA", "UNB")
+_BREAKS = ("\r", "\n")
+_LAST = re.compile("UN[ABZ]")
+_TAG = re.compile(r"[A-Z][A-Z0-9]{2}\Z")
+_REFUSED = {"UIB": "edifact.interactive", "UIH": "edifact.interactive", "USH": "edifact.security"}
+"""What may stand outside messages by ISO 9735-3 and -5, and is not taken in."""
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds of what is read. `interchange`, `segment` and `element` in bytes; `segments` counts one message,
-    `messages` one interchange."""
-
-    interchange: int = 50_000_000
-    segment: int = 65536
-    element: int = 4096
-    components: int = 100
-    segments: int = 200_000
-    messages: int = 10_000
-
-
-def limit(what: str, bound: int, offset: int) -> Finding:
-    """The finding that ends the reading."""
-    return Finding("edifact.limit", Place(offset=offset), expected=str(bound), args={"what": what})
-
-
-class Source:
-    """The text not yet read. `base` is the byte offset of text[0]."""
-
-    __slots__ = ("_blocks", "base", "text")
-
-    def __init__(self, blocks: Iterator[bytes]) -> None:
-        self.text = ""
-        self.base = 0
-        self._blocks = blocks
-
-    def fill(self) -> bool:
-        """Append one more block; False at the end of the data."""
-        block = next(self._blocks, None)
-        if block is None:
-            return False
-        self.text += block.decode("latin-1")
-        return True
-
-    def skip(self, count: int) -> None:
-        self.text = self.text[count:]
-        self.base += count
-
-    def shown(self) -> str:
-        """The beginning of the text, for a finding."""
-        return self.text[:32].encode("latin-1", "replace").decode("ascii", "backslashreplace")
+_ordinary: set[str] = set()
+"""Tags met that are as they should be and of no service segment; there cannot be more than 33,696."""
 
 
 class Tokenizer:
     """Cuts one interchange. Who reads its service segments moves it along:
 
-    segments    the open message, UNH and what followed; empty outside one, and then segments are stray
-    found       where findings go
-    separators  and charset, known for good once UNB is read
-    astray      a stray segment was told; only the first of a run is
-    excess      why the reading ended before the data did
+    segments  the open message, UNH and what followed; empty outside one, and then segments are stray
+    found     where findings go
+    number    of the last segment, UNB = 1
+    astray    a stray segment was told; only the first of a run is
+    strange   a sign outside the level was told; only the first of a message is
+    careful   the service characters and the character set, known for good once UNB is read
+    excess    why the reading ended before the data did
     """
 
-    def __init__(
-        self, source: Source, separators: Separators, limits: Limits, charset: str, found: list[Finding]
-    ) -> None:
+    careful: Careful
+
+    def __init__(self, source: Source, separators: Separators, limits: Limits, found: list[Finding]) -> None:
         self.source = source
-        self.separators = separators
         self.limits = limits
-        self.charset = charset
         self.found = found
+        self.separators = separators
         self.segments: list[Segment] = []
         self.number = 0
-        self.bound = source.base + limits.interchange
         self.astray = False
+        self.strange = False
         self.excess: Finding | None = None
         self._nul = False
+        self._bound = source.offset + limits.interchange
+        self._short = min(limits.components, limits.element, limits.segment)
 
     def note(self, finding: Finding) -> None:
         if len(self.found) < KEEP:
@@ -96,109 +67,183 @@ class Tokenizer:
         message = self.segments[0].get(1) if self.segments else None
         return Place(message, segment.number, segment.tag, element, component, segment.offset)
 
+    def opening(self) -> str | None:
+        """The text of the UNB at which the source stands; None when the data ends or is past a limit before its end."""
+        while True:
+            source = self.source
+            end = segment_end(source.text, source.at, self.separators)
+            if end >= 0:
+                return source.text[source.at : end]
+            if not self._more():
+                return None
+
     def services(self) -> Iterator[tuple[Segment, int]]:
         """Each service segment and the offset behind it, up to the end of the data or to `excess`."""
-        source, limits = self.source, self.limits
-        signs = self.separators
-        terminator, plus, release = signs.terminator, signs.element, signs.release or NEVER
-        cut = cutter(signs)
-        suspect = min(limits.components, limits.element, limits.segment)
-        bound, most = self.bound, limits.segments
-        while True:
-            text, at = source.text, source.base
-            careful = self._careful(text)
-            pieces = text.split(terminator)
-            if release + terminator in text:
-                pieces = _rejoined(pieces, release, terminator)
-            pieces.pop()
-            segments, number = self.segments, self.number
-            for piece in pieces:
-                offset = at
-                at += len(piece) + 1
-                if at > bound:
-                    self.excess = limit("interchange", limits.interchange, offset)
-                    return
-                if piece < "!":  # empty, or begins with white space or a control character
-                    stripped = piece.lstrip(BLANK)
-                    offset += len(piece) - len(stripped)
-                    piece = stripped
-                    if not piece:
-                        if terminator not in "\r\n" and len(self.found) < KEEP:  # a file may be nothing else
-                            self.note(Finding("edifact.segment_empty", Place(offset=offset)))
-                        continue
-                if at - offset > suspect and self._exceeds(piece, offset):
-                    return
-                if careful:
-                    self.number = number
-                    piece = self._cleaned(piece, offset)
-                tag, sign, piece = piece.partition(plus)
-                elements: list[Element] | None = None if sign else []
-                if not tag.isalnum():
-                    elements = cut(tag + sign + piece)
-                    tag = self._tag(elements.pop(0), offset)
-                number += 1
-                if tag in SERVICE:
-                    self.number = number
-                    yield Segment(tag, elements, number, offset, piece, cut), at
-                    segments, cut = self.segments, cutter(self.separators)
-                elif segments:
-                    segments.append(Segment(tag, elements, len(segments) + 1, offset, piece, cut))
-                    if len(segments) > most:
-                        self.excess = limit("segments", most, offset)
-                        return
-                else:
-                    self.number = number
-                    self.stray(tag, offset)
-            self.number = number
-            if not self._more(at):
+        source = self.source
+        while not self.excess:
+            window = self._window()
+            if window:
+                mark = self.careful.mark(window)
+                pieces, done = self._pieces(window, mark or self.separators.terminator)
+                step = len(mark or self.separators.terminator)
+                walk = self._as_they_are if mark and self._within(pieces, done) else self._one_by_one
+                yield from walk(pieces, source.offset, step)
+                source.at = done - source.base
+            elif not self._more():
                 return
 
-    def _careful(self, text: str) -> bool:
-        """True when segments of this text may hold line breaks or characters to decode. NUL is told, once."""
-        if "\0" in text and not self._nul:
-            self._nul = True
-            self.note(Finding("edifact.nul", Place(offset=self.source.base + text.index("\0"))))
-        end = self.separators.terminator
-        if end in "\r\n" or not text.isascii():
-            return True
-        breaks = text.count("\n") + text.count("\r")
-        return breaks > 0 and (
-            (self.separators.release or NEVER) + end in text
-            or breaks != text.count(end + "\n") + text.count(end + "\r") + text.count(end + "\r\n")
-        )
+    def _window(self) -> str:
+        """Whole segments with the line break behind the last; "" when there is none yet.
 
-    def _cleaned(self, piece: str, offset: int) -> str:
-        """The segment without the rest of its line end, decoded; a line break within is told."""
-        if self.separators.terminator in "\r\n":
-            piece = piece.removesuffix("\r")
-        elif "\n" in piece or "\r" in piece:
-            self.note(Finding("edifact.line_break", Place(segment=len(self.segments) + 1, offset=offset)))
-        return piece if piece.isascii() else self.decoded(piece, offset)
+        They end before what may end the interchange, or are that alone: what follows may be cut by other signs.
+        """
+        source, separators = self.source, self.separators
+        start = source.offset
+        self._blank(source.pass_over(), start)
+        text, at = source.text, source.at
+        last = _LAST.search(text, at)
+        end = segments_end(text, at, last.start() if last else len(text), separators)
+        if end < 0 and last:
+            end = segment_end(text, last.start(), separators)
+        if end < 0:
+            return ""
+        end += 1
+        while text[end : end + 1] in _BREAKS:
+            end += 1
+        return text[at:end]
 
-    def decoded(self, piece: str, offset: int) -> str:
-        """The segment in the interchange's character set. Undecodable: a finding, and one character for each byte."""
-        raw = piece.encode("latin-1")
-        try:
-            return raw.decode(self.charset)
-        except UnicodeDecodeError as error:
-            message = self.segments[0].get(1) if self.segments else None
-            number = len(self.segments) + 1 if self.segments else self.number + 1
-            tag = piece[:3] if piece[:3].isalnum() and piece[:3].isascii() else None
-            place = Place(message, number, tag, offset=offset + error.start)
-            self.note(Finding("edifact.undecodable", place, raw[error.start : error.start + 4].hex(" "), self.charset))
-            return piece
+    def _pieces(self, window: str, mark: str) -> tuple[list[str], int]:
+        """The segments of the window, which end with `mark`, and the offset behind the last."""
+        pieces = window.split(mark)
+        release = self.separators.release
+        if release and release + mark in window:
+            pieces = _rejoined(pieces, release, mark)
+        return pieces, self.source.offset + len(window) - len(pieces.pop())
 
-    def _tag(self, head: Element, offset: int) -> str:
+    def _within(self, pieces: list[str], done: int) -> bool:
+        """False when one of them, or all together, may be past a limit."""
+        longest = max(map(len, pieces))
+        room = self.limits.segments - len(self.segments)
+        return longest <= self._short and done <= self._bound and len(pieces) <= room
+
+    def _as_they_are(self, pieces: list[str], offset: int, step: int) -> Iterator[tuple[Segment, int]]:
+        """Segments that need no second look, `step` signs apart."""
+        cut, plus = self.careful.cut, self.separators.element
+        segments = self.segments
+        known = _ordinary if segments else ()
+        place = len(segments)
+        self.number -= place
+        for piece in pieces:
+            tag, sign, text = piece.partition(plus)
+            place += 1
+            if tag in known:
+                segments.append(Segment(tag, None if sign else [], place, offset, text, cut))
+                offset += len(piece) + step
+                continue
+            self.number += place
+            end = offset + len(piece) + step
+            yield from self._other(tag, sign, text, offset, end)
+            offset = end
+            segments = self.segments
+            known = _ordinary if segments else ()
+            place = len(segments)
+            self.number -= place
+        self.number += place
+
+    def _one_by_one(self, pieces: list[str], offset: int, step: int) -> Iterator[tuple[Segment, int]]:
+        """Segments of which each is looked at."""
+        plus = self.separators.element
+        end = offset
+        for piece in pieces:
+            offset, end = end, end + len(piece) + step
+            text = piece.lstrip(BLANK)
+            self._blank(piece[: len(piece) - len(text)], offset)
+            offset += len(piece) - len(text)
+            if not text:
+                if self.separators.terminator not in _BREAKS and len(self.found) < KEEP:
+                    self.note(Finding("edifact.segment_empty", Place(offset=offset)))
+                continue
+            if end > self._bound:
+                self.excess = limit("interchange", self.limits.interchange, offset)
+            if self.excess or self._exceeds(text, offset):
+                return
+            opens = text.startswith("UNH")
+            if not opens and len(self.found) < KEEP:
+                self.tell(text, offset)
+            tag, sign, rest = self.careful.text(text).partition(plus)
+            self.number += 1
+            yield from self._other(tag, sign, rest, offset, end)
+            if opens:  # what is wrong with it is the message's
+                self.tell(text, offset, 1)
+            if self.excess:
+                return
+
+    def _other(self, tag: str, sign: str, text: str, offset: int, end: int) -> Iterator[tuple[Segment, int]]:
+        """Any segment: of service, of the open message, or stray."""
+        if tag[:3] in _HEADERS and self._begins(offset):
+            yield Segment(tag[:3], [], self.number, offset), end
+            return
+        elements: list[Element] | None = None if sign else []
+        cut = self.careful.cut
+        if not _TAG.match(tag):
+            if not tag.isalnum():
+                elements = cut(tag + sign + text)
+                tag = self._nested(elements.pop(0), offset)
+            self._odd_tag(tag, offset)
+        if tag in SERVICE:
+            yield Segment(tag, elements, self.number, offset, text, cut), end
+        elif self.segments:
+            if elements is None and tag not in _HEADERS:
+                _ordinary.add(tag)
+            self.segments.append(Segment(tag, elements, len(self.segments) + 1, offset, text, cut))
+            if len(self.segments) > self.limits.segments:
+                self.excess = limit("segments", self.limits.segments, offset)
+        else:
+            self.stray(tag, offset)
+
+    def _begins(self, offset: int) -> bool:
+        """True when an interchange begins at this UNA or UNB: the letters alone may be data."""
+        self.source.at = offset - self.source.base
+        return begins(self.source, self.separators)
+
+    def tell(self, text: str, offset: int, number: int = 0) -> None:
+        """What is wrong with the text of a segment; `number` where it is not the next one."""
+        message = self.segments[0].get(1) if self.segments else None
+        number = number or (len(self.segments) + 1 if self.segments else self.number + 1)
+        tag = text[:3] if _TAG.match(text[:3]) else None
+        for fault in self.careful.faults(text):
+            if fault.code == "edifact.repertoire":
+                if self.strange:
+                    continue
+                self.strange = True
+            place = Place(message, number, tag, offset=offset + fault.at)
+            self.note(Finding(fault.code, place, fault.found, fault.expected, fault.severity))
+
+    def _nested(self, head: Element, offset: int) -> str:
         """The tag of a segment; told when it has components (explicit nesting, ISO 9735 §9.2)."""
         if len(head) > 1:
-            self.note(Finding("edifact.nesting", Place(tag=head[0], offset=offset), found=":".join(head)))
+            place = Place(tag=head[0], offset=offset)
+            self.note(Finding("edifact.nesting", place, found=printable(":".join(head))[:40]))
         return head[0]
+
+    def _odd_tag(self, tag: str, offset: int) -> None:
+        """A tag that is not three capital letters or digits is told, unless something about its signs was."""
+        if len(self.found) < KEEP and tag.isascii() and tag.isprintable() and not _TAG.match(tag):
+            number = len(self.segments) + 1 if self.segments else self.number
+            self.note(Finding("edifact.tag", Place(segment=number, offset=offset), found=tag[:16]))
+
+    def _blank(self, blank: str, offset: int) -> None:
+        """NUL between segments is told, once."""
+        if "\0" in blank and not self._nul:
+            self._nul = True
+            self.note(Finding("edifact.nul", Place(offset=offset + blank.index("\0"))))
 
     def stray(self, tag: str, offset: int) -> None:
         if not self.astray:
             self.astray = True
             place = Place(segment=self.number, tag=tag[:3], offset=offset)
-            self.note(Finding("edifact.outside_message", place, found=printable(tag[:16])))
+            code = _REFUSED.get(tag, "edifact.outside_message")
+            self.note(Finding(code, place, found=printable(tag[:16])))
 
     def _exceeds(self, piece: str, offset: int) -> bool:
         """True, and `excess` is set, when the segment is past a limit."""
@@ -206,7 +251,7 @@ class Tokenizer:
         if len(piece) > limits.segment:
             self.excess = limit("segment", limits.segment, offset)
         elif len(piece) > limits.element or piece.count(separators.component) >= limits.components:
-            for element in cutter(separators)(piece):
+            for element in self.careful.cut(piece):
                 for one in (element, *element.more) if isinstance(element, Repeats) else (element,):
                     if len(one) > limits.components:
                         self.excess = limit("components", limits.components, offset)
@@ -216,24 +261,21 @@ class Tokenizer:
                         return True
         return self.excess is not None
 
-    def _more(self, done: int) -> bool:
-        """Go behind `done` and read on. False when the data ends or is past a limit."""
-        source, limits, separators = self.source, self.limits, self.separators
-        if done > self.bound:
-            self.excess = limit("interchange", limits.interchange, done)
-            return False
-        # White space alone may go on for ever between two segments.
-        rest = source.text[done - source.base :].lstrip(BLANK)
-        source.skip(len(source.text) - len(rest))
-        if len(rest) > limits.segment:
-            self.excess = limit("segment", limits.segment, source.base)
+    def _more(self) -> bool:
+        """Read on. False when the data ends or is past a limit."""
+        source, limits = self.source, self.limits
+        if source.offset > self._bound:
+            self.excess = limit("interchange", limits.interchange, source.offset)
+        elif source.left > limits.segment:
+            self.excess = limit("segment", limits.segment, source.offset)
         elif source.fill():
             return True
-        elif rest:
-            if separators.release and odd_release(rest, separators.release):
-                self.note(Finding("edifact.release_at_end", Place(offset=source.base + len(rest))))
-            self.note(Finding("edifact.cut", Place(offset=source.base), source.shown(), separators.terminator))
-            source.skip(len(rest))
+        elif source.left:
+            release = self.separators.release
+            if release and odd_release(source.text, release):
+                self.note(Finding("edifact.release_at_end", Place(offset=source.offset + source.left)))
+            self.note(Finding("edifact.cut", Place(offset=source.offset), source.shown(), self.separators.terminator))
+            source.at = len(source.text)
         return False
 
 

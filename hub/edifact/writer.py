@@ -4,16 +4,23 @@ character set.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 
+from hub.edifact.charsets import REPERTOIRE, fits
 from hub.edifact.directory import MessageSpec, Node
 from hub.edifact.model import Element, Envelope, Group, Repeats, Segment, Separators
-from hub.edifact.reader import fits
+from hub.edifact.unb import settled
 from hub.errors import EportError
 
 _STANDARD = Separators()
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+"""C0, DEL and C1: no level lets them stand in an interchange, but for service characters."""
+
+_BEFORE_4 = ("UNOA", "UNOB", "UNOC", "UNOD", "UNOE", "UNOF")
 
 
 class EncodingLost(EportError):
@@ -123,16 +130,80 @@ def write_interchange(
     ]
     text = "".join(
         (
-            _una(separators) if una or separators != Separators() else "",
+            _una(separators) if una or separators != settled(_STANDARD, envelope.version) else "",
             write_segment("UNB", elements, separators),
             *messages,
             write_segment("UNZ", [[str(len(messages))], [envelope.reference]], separators),
         )
     )
+    for sign in set(text).difference(_una(separators)):
+        if _CONTROL.match(sign):
+            raise EncodingLost(sign, codec)
     try:
         return text.encode(codec)
     except UnicodeEncodeError as error:
         raise EncodingLost(text[error.start : error.end], codec) from error
+
+
+def answering(envelope: Envelope, reference: str) -> Envelope:
+    """The envelope of what answers `envelope`: sender and recipient swapped, the other side's syntax and service
+    characters, and no acknowledgement asked for.
+
+    A syntax version that there is not is answered in version 3, unusable service characters by the standard ones, and
+    of the ids is kept what UNB has room for: "" when nothing of one can be written, and then nothing may be sent.
+    """
+    version = envelope.version if envelope.version in ("1", "2", "3", "4") else "3"
+    separators = envelope.separators if fits(envelope.separators, envelope.charset) else _STANDARD
+    answer = replace(
+        envelope,
+        version=version,
+        prepared="",
+        reference=reference,
+        application="",
+        ack_requested=False,
+        separators=settled(separators, version),
+        offset=0,
+        findings=(),
+    )
+    return replace(
+        answer,
+        sender=carried(envelope.recipient, 35, answer),
+        sender_qualifier=carried(envelope.recipient_qualifier, 4, answer),
+        recipient=carried(envelope.sender, 35, answer),
+        recipient_qualifier=carried(envelope.sender_qualifier, 4, answer),
+    )
+
+
+def leveled(envelope: Envelope, messages: Sequence[str]) -> Envelope:
+    """The envelope with the syntax identifier under which these messages may be written.
+
+    Lower case cannot stand under UNOA, so UNOB is written where there is some; and below version 4 the standard knows
+    UNOA to UNOF, so another identifier is kept only where plain text would not do.
+    """
+    parties = (envelope.sender, envelope.sender_qualifier, envelope.recipient, envelope.recipient_qualifier)
+    signs = set("".join((*messages, *parties))).difference(_una(envelope.separators))
+    known = envelope.version == "4" or envelope.syntax in _BEFORE_4
+    if not all(map(str.isascii, signs)) or (known and envelope.syntax not in REPERTOIRE):
+        return envelope
+    levels = (envelope.syntax, "UNOB") if known else ("UNOB",)
+    return replace(envelope, syntax=next((one for one in levels if signs.issubset(REPERTOIRE[one])), "UNOC"))
+
+
+def carried(value: str, longest: int, envelope: Envelope) -> str:
+    """The beginning of a value of somebody else's, as far as an element of `longest` characters can repeat it."""
+    needing = "" if envelope.separators.release else _una(envelope.separators)[3:]
+    for at, sign in enumerate(value[:longest]):
+        if _CONTROL.match(sign) or (needing and sign in needing) or not _encodes(sign, envelope.charset):
+            return value[:at]
+    return value[:longest]
+
+
+def _encodes(text: str, codec: str) -> bool:
+    try:
+        text.encode(codec)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _una(separators: Separators) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from hub.catalogue import catalogue, describe
 from hub.finding import Finding
 from hub.journal.changes import Alarm, Change, Move, Wait
-from hub.message import EndpointState
+from hub.message import EndpointState, parted
 
 log = logging.getLogger("eport")
 log.addHandler(logging.NullHandler())  # a command that commits a decision says so itself
@@ -40,9 +40,8 @@ def fields(what: str, id: str) -> dict[str, str]:
     interchange's, that of its delivery ends with the party (hub.message)."""
     if what in ("source", "door"):
         return {"endpoint": id.partition("/")[2]}
-    message, _, party = id.partition("-")
-    interchange, dot, _ = message.partition(".")
+    interchange, message, party = parted(id)
     found = {what: id} if what in ("delivery", "interchange", "endpoint", "case") else {}
-    if dot and what in ("delivery", "message"):
+    if message and what in ("delivery", "message"):
         found |= {"interchange": interchange} | ({"party": party} if party else {})
     return found

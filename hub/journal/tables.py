@@ -90,7 +90,7 @@ envelope = Table(
     Column("party", String(64), primary_key=True),
     Column("reference", String(512), primary_key=True),  # UNB recipient/0020, or the hash of an XML file
     Column("interchange", String(40), nullable=False),
-    Column("sha256", String(64), nullable=False),
+    Column("sha256", String(64), nullable=False),  # of UNB to UNZ, or of the XML file
 )
 
 document = Table(

@@ -2,48 +2,171 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
-from hub.mapping.path import Path, Step, parse_path
-from hub.mapping.plan import EdifactFacts, Find, Here, Leaf, Run, XmlFacts, bad
+from hub.mapping import lineage
+from hub.mapping.edifact_source import edifact
+from hub.mapping.path import Path, parse_path
+from hub.mapping.places import Occurrence, occurrences
+from hub.mapping.plan import MEMBERS, EdifactFacts, Find, Here, Leaf, Loop, Run, XmlFacts, bad, like
+from hub.mapping.reach import Chain, Reach
 from hub.mapping.rules import Spot
-from hub.xml.schema import Schema
-
-_GROUP = re.compile(r"SG[0-9]+")
-_COMPOSITE = re.compile(r"C[0-9]{3}")
+from hub.mapping.xml_source import xml
 
 
-Last = tuple[int, int] | str | None
-"""What is read at the nodes of a path: (element, component; 0 for a whole composite), an attribute, or they."""
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where a path begins: `depth` of its loop (-1 for a source), that loop, and the source's alias."""
+
+    depth: int
+    loop: Loop
 
 
-def find(text: str, here: Here, spot: Spot) -> Find:
-    """A closure that gives everything at a path."""
-    if text == ".":
-        return lambda run: run.items[-1:]
-    nodes, last = _compiled(text, here, spot)
-    if last is None:
-        return nodes
-    if isinstance(last, str):
-        return lambda run: [value for node in nodes(run) if (value := node.get(last)) is not None]
-    element, component = last
-    if component:
-        return lambda run: [value for node in nodes(run) if (value := node.get(element, component))]
-    return lambda run: [node.elements[element - 1] for node in nodes(run) if len(node.elements) >= element]
+def reach(text: str, here: Here, spot: Spot) -> Reach:
+    """Where a path leads. Raises DeclarationError. It is noted as read."""
+    found = _reach(text, here, spot)[0]
+    here.book.page.reads[found.read] = None
+    return found
 
 
 def first(text: str, here: Here, spot: Spot) -> Leaf:
-    """A closure that gives the text of the first that `find` would, "" when there is none."""
-    if text != ".":
-        nodes, last = _compiled(text, here, spot)
-        if isinstance(last, tuple) and last[1]:
-            return _first_value(nodes, last[0] - 1, last[1] - 1)
-    everything = find(text, here, spot)
+    """A closure that gives the text of the first at a path, "" when there is none."""
+    found = reach(text, here, spot)
+    if found.kind in ("group", "segment"):
+        raise bad(spot, text, "a path down to a value, such as " + found.example)
+    if here.traced:
+        return lineage.first(found)
+    leaf = _first(found)
+    return _kept(leaf, found, here) if found.outer else leaf
+
+
+def composite(text: str, here: Here, spot: Spot) -> Find | None:
+    """A closure that gives the components of the first composite at a path; None when the path leads elsewhere."""
+    if text[:1] in "=$" or text == ".":
+        return None
+    found = _reach(text, here, spot)[0]
+    if found.kind != "composite" or found.cell is None:
+        return None
+    here.book.page.reads[found.read] = None
+    return lineage.composite(found) if here.traced else _composite(found.nodes, found.cell[0] - 1)
+
+
+def every(text: str, here: Here, spot: Spot) -> Find:
+    """A closure that gives everything at a path: groups, segments, XML elements, occurrences of elements, texts of
+    attributes."""
+    found = reach(text, here, spot)
+    everything = _every(found)
+    return _kept(everything, found, here) if found.outer else everything
+
+
+def once(text: str, here: Here, spot: Spot, make: Callable[[Run, Any], str], values: bool = True) -> Leaf:
+    """A closure that gives what `make` makes of everything at a path, made once for each item of the loop in which the
+    path begins; `values` when it needs texts."""
+    found = reach(text, here, spot)
+    if values and found.kind in ("group", "segment"):
+        raise bad(spot, text, "a path down to a value, such as " + found.example)
+    everything = _kept(_every(found), found, here) if found.outer else _every(found)
 
     def leaf(run: Run) -> str:
-        found = everything(run)
-        return text_of(found[0]) if found else ""
+        return make(run, everything(run))
+
+    made: Leaf = _kept(leaf, found, here) if found.outer else leaf
+    return lineage.noted(found, everything, made) if here.traced else made
+
+
+def exists(text: str, here: Here, spot: Spot) -> Find:
+    """A closure whose answer is true when there is something at a path."""
+    found = reach(text, here, spot)
+    everything = _first(found) if found.cell and found.kind == "value" else _every(found)
+    return _kept(everything, found, here) if found.outer else everything
+
+
+def kept(take: Callable[[Run], Any], text: str, here: Here, spot: Spot) -> Callable[[Run], Any]:
+    """`take` once for each item of the loop in which the path begins, however often an inner loop asks."""
+    return cast(Callable[[Run], Any], _kept(take, _reach(text, here, spot)[0], here))
+
+
+def inside(here: Here, text: str, spot: Spot, counted: bool = True, grouped: bool = False) -> Here:
+    """`here` within a loop over a path."""
+    loop = replace(_reach(text, here, spot)[1], counted=counted, grouped=grouped, asked=set())
+    return replace(here, loops=(*here.loops, loop))
+
+
+def text_of(value: Any) -> str:
+    """The text of a string, a composite (its first component), an occurrence or an XML element."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Occurrence):
+        return value.parts[0] if value.parts else ""
+    if isinstance(value, list):
+        return str(value[0]) if value else ""
+    return (value.text or "").strip()
+
+
+# ---- where a path begins
+
+
+def _reach(text: str, here: Here, spot: Spot) -> tuple[Reach, Loop]:
+    try:
+        path = Path(()) if text == "." else parse_path(text)
+        start = _start(path, here)
+        facts = here.facts[start.loop.alias]
+        chain = _chain(here, start, path)
+        if isinstance(facts, XmlFacts):
+            return xml(chain, path.steps, facts, start.loop)
+        return edifact(chain, path.steps, facts, start.loop)
+    except (KeyError, ValueError) as fault:
+        raise bad(spot, text, str(fault.args[0] if fault.args else fault)) from fault
+
+
+def _start(path: Path, here: Here) -> Start:
+    if path.members:
+        depth = max((d for d, loop in enumerate(here.loops) if loop.grouped), default=-1)
+        if depth < 0:
+            raise ValueError("a loop around it with by: * stands for the members of its group")
+        return Start(depth, here.loops[depth])
+    if path.source or path.root or not here.loops or path.up >= len(here.loops):
+        if not path.steps:
+            raise ValueError("a loop around it: . is the loop's item")
+        alias = path.source or (here.loops[0].alias if here.loops else next(iter(here.facts)))
+        if alias not in here.facts:
+            raise ValueError(f"a source that there is: {like(alias, here.facts)}")
+        return Start(-1, Loop(alias, (), ()))
+    depth = len(here.loops) - 1 - path.up
+    return Start(depth, here.loops[depth])
+
+
+def _chain(here: Here, start: Start, path: Path) -> Chain:
+    alias, depth = start.loop.alias, start.depth
+    nodes: Find
+    if path.members:
+        here.loops[depth].asked.add(MEMBERS)
+        nodes = lambda run: run.seen[depth + 1][MEMBERS]  # noqa: E731
+    elif depth < 0:
+        nodes = lambda run: (run.sources[alias],)  # noqa: E731
+    else:
+        nodes = lambda run: (run.items[depth],)  # noqa: E731
+    key = (here.loops[: depth + 1], alias, path.members)
+    return Chain(here.shared, depth + 1, key, nodes, outer=depth + 1 < len(here.loops))
+
+
+# ---- closures
+
+
+def _first(found: Reach) -> Leaf:
+    if found.cell and found.kind == "value":
+        return _first_value(found.nodes, found.cell[0] - 1, found.cell[1] - 1)
+    if found.part:
+        return _first_part(found.nodes, found.part - 1)
+    if not (found.cell or found.attribute):
+        return _first_text(found.nodes)
+    everything = _composite(found.nodes, found.cell[0] - 1) if found.cell else _every(found)
+
+    def leaf(run: Run) -> str:
+        values = everything(run)
+        return text_of(values[0]) if values else ""
 
     return leaf
 
@@ -61,180 +184,62 @@ def _first_value(nodes: Find, element: int, component: int) -> Leaf:
     return leaf
 
 
-def text_of(value: Any) -> str:
-    """The text of a string, a composite (its first component) or an XML element."""
-    if isinstance(value, str):
+def _first_text(nodes: Find) -> Leaf:
+    def leaf(run: Run) -> str:
+        for node in nodes(run):
+            text = node.text
+            return text.strip() if text else ""
+        return ""
+
+    return leaf
+
+
+def _first_part(nodes: Find, component: int) -> Leaf:
+    def leaf(run: Run) -> str:
+        for node in nodes(run):
+            if component < len(node.parts) and node.parts[component]:
+                return str(node.parts[component])
+        return ""
+
+    return leaf
+
+
+def _composite(nodes: Find, element: int) -> Find:
+    def parts(run: Run) -> Any:
+        for node in nodes(run):
+            elements = node.elements
+            if element < len(elements):
+                return elements[element]
+        return ()
+
+    return parts
+
+
+def _every(found: Reach) -> Find:
+    nodes, attribute, where = found.nodes, found.attribute, found.places
+    if attribute:
+        return lambda run: [value for node in nodes(run) if (value := node.get(attribute)) is not None]
+    if found.part:
+        part = found.part
+        return lambda run: [node.parts[part - 1] for node in nodes(run) if part <= len(node.parts)]
+    if where:
+        return lambda run: [one for node in nodes(run) for one in occurrences(node, where)]
+    return nodes
+
+
+def _kept(take: Any, found: Reach, here: Here) -> Any:
+    """`take` once for each item of the loop in which the path begins, however often an inner loop asks."""
+    slot, depth = len(here.shared), found.depth
+    here.shared[found.key, take] = take
+
+    def kept(run: Run) -> Any:
+        seen = run.seen[depth]
+        value = seen.get(slot)
+        if value is None:
+            value = seen[slot] = take(run)
         return value
-    if isinstance(value, list):
-        return str(value[0]) if value else ""
-    return (value.text or "").strip()
+
+    return kept
 
 
-def _compiled(text: str, here: Here, spot: Spot) -> tuple[Find, Last]:
-    try:
-        path = parse_path(text)
-        depth, groups, tag, alias = _start(path, here)
-        facts = here.facts[alias]
-        if isinstance(facts, XmlFacts):
-            return _xml(_Chain(here, depth, alias), path.steps, facts.schema, groups)
-        return _edifact(_Chain(here, depth, alias), path.steps, facts, groups, tag)
-    except (KeyError, ValueError) as fault:
-        raise bad(spot, text, str(fault.args[0] if fault.args else fault)) from fault
-
-
-def inside(here: Here, path: Path, spot: Spot) -> Here:
-    """`here` within a loop over `path`."""
-    try:
-        _, groups, _, alias = _start(path, here)
-    except ValueError as fault:
-        raise bad(spot, str(path), str(fault)) from fault
-    names = [step.name for step in path.steps]
-    tag = ""
-    if isinstance(here.facts[alias], EdifactFacts) and not _GROUP.fullmatch(names[-1]):
-        tag = names.pop()
-    return Here(here.facts, here.tables, (*here.loops, (alias, (*groups, *names), tag)), here.shared)
-
-
-def _start(path: Path, here: Here) -> tuple[int, tuple[str, ...], str, str]:
-    """(loop that a path begins in, -1 for a source; groups or elements above it; its segment; the source's alias)."""
-    if path.source or path.root or not here.loops or path.up >= len(here.loops):
-        alias = path.source or (here.loops[0][0] if here.loops else next(iter(here.facts)))
-        if alias not in here.facts:
-            raise ValueError(f"no source {alias}; there are {', '.join(here.facts)}")
-        return -1, (), "", alias
-    depth = len(here.loops) - 1 - path.up
-    alias, groups, tag = here.loops[depth]
-    return depth, groups, tag, alias
-
-
-class _Chain:
-    """The steps of a path, each walked once for each item of the loop in which the path begins."""
-
-    def __init__(self, here: Here, depth: int, alias: str) -> None:
-        self.shared = here.shared
-        self.depth = depth + 1
-        self.key: tuple[Any, ...] = (here.loops[: depth + 1], alias)
-        self.nodes: Find = (lambda run: (run.sources[alias],)) if depth < 0 else (lambda run: (run.items[depth],))
-
-    def step(self, key: Any, take: Any) -> None:
-        """Go on by `take`, a function of the run and the nodes so far; equal keys are equal steps."""
-        self.key = (*self.key, key)
-        if self.key not in self.shared:
-            self.shared[self.key] = self._remembered(self.nodes, take, len(self.shared), self.depth)
-        self.nodes = self.shared[self.key]
-
-    def end(self, take: Any) -> Find:
-        """The last step of a path that nobody else goes through."""
-        above = self.nodes
-        return lambda run: take(run, above(run))
-
-    @staticmethod
-    def _remembered(above: Find, take: Any, slot: int, depth: int) -> Find:
-        def nodes(run: Run) -> Any:
-            seen = run.seen[depth]
-            found = seen.get(slot)
-            if found is None:
-                found = seen[slot] = take(run, above(run))
-            return found
-
-        return nodes
-
-
-# ---- XML
-
-
-def _xml(chain: _Chain, steps: tuple[Step, ...], schema: Schema, above: tuple[str, ...]) -> tuple[Find, Last]:
-    names = tuple(step.name for step in steps)
-    if not schema.has((*above, *names)):
-        near = ", ".join(schema.children((*above, *names[:-1]))[:12])
-        raise ValueError(f"the schema has no {'/'.join((*above, *names))}; there is {near}")
-    prefix = f"{{{schema.namespace}}}" if schema.namespace else ""
-    left = steps if above else steps[1:]  # at the top the first step is the root element itself
-    for step in left:
-        if step.name[0] == "@":
-            return chain.nodes, step.name[1:]
-        take = _elements(prefix + step.name, [(prefix + inner, value) for inner, value in step.tests])
-        if step is left[-1] and not step.tests:
-            return chain.end(take), None
-        chain.step(step, take)
-    return chain.nodes, None
-
-
-def _elements(tag: str, tests: list[tuple[str, str]]) -> Any:
-    def below(run: Run, node: Any) -> Any:
-        children = run.children.get(node)
-        if children is None:
-            children = run.children[node] = _by_tag(node)
-        return children.get(tag, ())
-
-    def take(run: Run, nodes: Any) -> Any:
-        found = below(run, nodes[0]) if len(nodes) == 1 else [child for node in nodes for child in below(run, node)]
-        if tests:
-            return [one for one in found if all(one.findtext(inner) == value for inner, value in tests)]
-        return found
-
-    return take
-
-
-def _by_tag(node: Any) -> dict[Any, list[Any]]:
-    children: dict[Any, list[Any]] = {}
-    for child in node:
-        children.setdefault(child.tag, []).append(child)
-    return children
-
-
-# ---- EDIFACT
-
-
-def _edifact(
-    chain: _Chain, steps: tuple[Step, ...], facts: EdifactFacts, above: tuple[str, ...], tag: str
-) -> tuple[Find, Last]:
-    rest = list(steps)
-    if not tag:
-        at = above
-        while rest and rest[0].name not in facts.spec.children(at):
-            raise ValueError(f"{rest[0].name} is not in {'/'.join(at) or facts.spec.type}: {names_of(facts, at)}")
-        while rest and _GROUP.fullmatch(rest[0].name):
-            name = rest.pop(0).name
-            at = (*at, name)
-            chain.step(name, _parts(name))
-            if rest and rest[0].name not in facts.spec.children(at):
-                raise ValueError(f"{rest[0].name} is not in {'/'.join(at)}: {names_of(facts, at)}")
-        if rest:
-            step = rest.pop(0)
-            tag = step.name
-            chain.step(tag, _parts(tag))
-            for inner, value in step.tests:
-                chain.step((inner, value), _having(*_place(facts, tag, inner), value))
-    return chain.nodes, _place(facts, tag, "/".join(_written(s) for s in rest)) if rest else None
-
-
-def names_of(facts: EdifactFacts, at: tuple[str, ...]) -> str:
-    """What there is at a place, for a finding."""
-    return " ".join(facts.spec.children(at))
-
-
-def _written(step: Step) -> str:
-    return f"{step.name}#{step.nth}" if step.nth > 1 else step.name
-
-
-def _place(facts: EdifactFacts, tag: str, path: str) -> tuple[int, int]:
-    """(element, component) of a component path; component 0 for a whole composite."""
-    if _COMPOSITE.fullmatch(path):
-        for number, spec in enumerate(facts.directory.segment(tag), 1):
-            if spec.id == path:
-                return number, 0
-    return facts.directory.component_index(tag, path)
-
-
-def _parts(key: str) -> Any:
-    def take(run: Run, nodes: Any) -> Any:
-        if len(nodes) == 1:
-            return nodes[0].parts.get(key, ())
-        return [part for node in nodes for part in node.parts.get(key, ())]
-
-    return take
-
-
-def _having(element: int, component: int, value: str) -> Any:
-    return lambda run, nodes: [node for node in nodes if node.get(element, component) == value]
+__all__ = ["EdifactFacts", "composite", "every", "exists", "first", "inside", "reach", "text_of"]

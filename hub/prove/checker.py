@@ -43,7 +43,7 @@ WAITING = {
     "endpoint": {"held", "broken"},
 }
 STATES = {
-    "interchange": {"received", "opened", "rejected", "duplicate", "conflict", "quarantined"},
+    "interchange": {"received", "opened", "split", "rejected", "duplicate", "conflict", "quarantined"},
     "message": {"released", "routed", "done", "rejected", "duplicate", "held", "cancelled"},
     "delivery": {
         *("released", "pending", "sending", "sent", "receipted", "acknowledged", "answered", "refused", "failed"),
@@ -129,7 +129,8 @@ def lines(path: Path) -> list[Row]:
 
 def check(ground: Ground) -> list[Violation]:
     """Every broken promise, in the order of a message's journey."""
-    rules = (taken_in, transit, waits, events, payloads, references, fates, reached, handed, answers, cases, receipts)
+    first = (taken_in, apart, transit, waits, events, payloads, references)
+    rules = (*first, fates, reached, handed, answers, cases, receipts)
     return [violation for rule in rules for violation in rule(ground)]
 
 
@@ -183,10 +184,28 @@ def about(data: bytes) -> tuple[str, str, str]:
 # ---- 1. intake
 
 
+def arrivals(g: Ground) -> list[Row]:
+    """Interchanges as they came in: what a file went apart into has a dash in its id."""
+    return [row for row in g.tables["interchange"] if "-" not in row["id"]]
+
+
+def apart(g: Ground) -> Iterator[Violation]:
+    """What went apart has each of its pieces, and every piece belongs to what went apart."""
+    rows = {row["id"]: row for row in g.tables["interchange"]}
+    for id, row in rows.items():
+        count = int(row["reason"]) if row["state"] == "split" else 0
+        for number in range(1, count + 1):
+            if f"{id}-{number:04d}" not in rows:
+                yield Violation("piece missing", f"{id}-{number:04d}", f"of {count}")
+        whole = id.rpartition("-")[0]
+        if whole and rows.get(whole, {}).get("state") != "split":
+            yield Violation("piece of nothing", id)
+
+
 def taken_in(g: Ground) -> Iterator[Violation]:
     """Every file that was sent is in the journal once, whole, and no longer at its source; nothing else is."""
     rows: dict[tuple[str, str], list[Row]] = defaultdict(list)
-    for row in g.tables["interchange"]:
+    for row in arrivals(g):
         rows[row["party"], row["name"]].append(row)
     for sent in g.sent:
         mine = rows.pop((sent["party"], sent["name"]), [])
@@ -315,7 +334,7 @@ def digest(path: Path) -> str:
 
 def fates(g: Ground) -> Iterator[Violation]:
     """Each file has its fate; a rejected one is explained in error/, with the sender's own bytes."""
-    states = {(row["party"], row["name"]): row["state"] for row in g.tables["interchange"]}
+    states = {(row["party"], row["name"]): row["state"] for row in arrivals(g)}
     errors = {party: [path.name for path in files(g, party, "error")] for party in g.homes}
     for sent in g.sent:
         wanted = "opened" if sent["fate"] == "held" else sent["fate"]

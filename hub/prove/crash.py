@@ -224,14 +224,14 @@ def journeys(ground: checker.Ground) -> list[float]:
     """Seconds from each upload to the last event of its interchange, its messages and their deliveries."""
     last: dict[str, datetime] = {}
     for row in ground.tables["event"]:
-        interchange = row["subject"].partition("-")[0].partition(".")[0]
+        interchange = row["subject"].partition("-")[0].partition(".")[0]  # pieces count with what they are pieces of
         at = datetime.fromisoformat(row["at"]).replace(tzinfo=UTC)
         last[interchange] = max(at, last.get(interchange, at))
     began = {(row["party"], row["name"]): datetime.fromisoformat(row["at"]) for row in ground.sent}
     return sorted(
         (last[row["id"]] - began[row["party"], row["name"]]).total_seconds()
         for row in ground.tables["interchange"]
-        if (row["party"], row["name"]) in began
+        if (row["party"], row["name"]) in began and row["id"] in last
     )
 
 

@@ -8,29 +8,26 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from hub.declaration import Declaration, model, near, read, relative
+from hub.declaration import Branch, Declaration, model, near, read, relative
 from hub.edifact.directory import Directories
 from hub.errors import DeclarationError
 from hub.finding import Finding, Place, rejects
 from hub.identity.keys import Signer
 from hub.identity.register import Register
 from hub.mapping import compile as language
+from hub.mapping.codes import Table
+from hub.mapping.fragments import fragments
+from hub.site import guidecheck, guides
 from hub.site.check import Declared, cross_check
 from hub.site.model import Kind, Routes, System
 from hub.site.site import Site, Usage, fingerprint
+from hub.standards import codelist
 from hub.xml.schema import Schema
 
 M = TypeVar("M", bound=BaseModel)
 KeyPath = tuple[Any, ...]
 _BROKEN = (KeyError, OSError, ValueError, TypeError, AttributeError, IndexError, RecursionError)
 """What comes of a table or a mapping that is not built as it should be."""
-
-
-class Table(BaseModel):
-    """schemas/codes/<table>.yaml: one code table."""
-
-    table: str
-    rows: dict[str, str]
 
 
 def load(folder: Path, register: Register | None = None, signer: Signer | None = None) -> Site:
@@ -40,14 +37,25 @@ def load(folder: Path, register: Register | None = None, signer: Signer | None =
     port = _declared(folder, folder / "routes.yaml", Routes, files, findings)
     systems, sources = _systems(folder, files, findings)
     tables = _tables(folder, files, findings)
+    lists, read_from, wrong = codelist.read_all(folder)
+    files += read_from
+    findings += wrong
+    guided, read_from, wrong = guides.read_all(folder)
+    files += read_from
+    findings += wrong
+    made: tuple[guides.File, ...] = ()
     whole = not findings  # else names that are missing may only be in a file that cannot be read
     directories = Directories(folder / "schemas" / "edifact")
     kinds = _kinds(folder, systems, sources, directories, findings)
     rules = {kind: rule for system in systems.values() for kind, rule in system.kinds.items()}
-    mappings, written = _mappings(folder, rules, kinds, tables, whole, files, findings)
+    parties = _parties(port[1]) if port else {}
+    mappings, written = _mappings(folder, rules, kinds, tables, parties, whole, files, findings)
     if port is not None and whole:
         declared = Declared(folder, port[0], port[1], sources, systems, rules, kinds, mappings, written, tables)
         findings += cross_check(declared)
+        facts = {name: _facts(usage) for name, usage in kinds.items()}
+        made, wrong = guidecheck.check(port[1], rules, facts, tables, lists, guided)
+        findings += wrong
     findings.sort(key=_order)
     if port is None or rejects(findings):
         raise DeclarationError(f"{folder}: {len(findings)} mistakes", tuple(findings))
@@ -65,6 +73,8 @@ def load(folder: Path, register: Register | None = None, signer: Signer | None =
         {(u.rule.type, u.rule.release): u for u in kinds.values() if u.rule.format == "edifact"},
         {f"{{{u.schema.namespace}}}{u.rule.root}": u for u in kinds.values() if u.schema},
         tuple(findings),
+        lists=tuple(lists),
+        guides=guides.Guides(made, {one.name: one for one in lists}),
     )
 
 
@@ -119,13 +129,15 @@ def _systems(
 def _tables(folder: Path, files: list[Path], findings: list[Finding]) -> dict[str, dict[str, str]]:
     tables: dict[str, dict[str, str]] = {}
     for path in sorted((folder / "schemas" / "codes").glob("*.yaml")):
+        if path.name.endswith(".list.yaml"):
+            continue
         found = _declared(folder, path, Table, files, findings)
         if found is None:
             continue
         source, table = found
         if table.table in tables:
             findings.append(source.finding("site.twice", ("table",), table.table, "schemas/codes"))
-        tables[table.table] = table.rows
+        tables[table.table] = table.made()
     return tables
 
 
@@ -147,7 +159,8 @@ def _kinds(
                 usage = _usage(folder, kind, name, rule, directories, sources[name])
                 kinds[kind] = replace(usage, readers=_readers(usage, sources[name]))
             except DeclarationError as fault:
-                findings.extend(_placed(folder, finding) for finding in fault.findings)
+                told = [_placed(folder, finding) for finding in fault.findings]
+                findings += [finding for finding in told if finding not in findings]  # many kinds, one table
     return kinds
 
 
@@ -172,6 +185,7 @@ def _usage(folder: Path, kind: str, system: str, rule: Kind, directories: Direct
     try:
         directory = directories.get(rule.release)
         where = "type"
+        directory.reach(rule.type)
         return Usage(kind, system, rule, directory=directory, spec=directory.message(rule.type))
     except KeyError as fault:
         raise _no(source.finding("site.bad_kind", (*at, where), kind, _said(fault))) from fault
@@ -240,16 +254,44 @@ def _placed(folder: Path, finding: Finding) -> Finding:
 # ---- mappings
 
 
+def _parties(routes: Routes) -> dict[str, dict[str, str]]:
+    """What mappings may know of each party, under its name and its id in UNB."""
+    known: dict[str, dict[str, str]] = {}
+    for name, party in routes.parties.items():
+        title = {"title": party.title.en, "title.en": party.title.en, "title.zh": party.title.zh}
+        row = {"name": name, "edi": party.edi or name, "role": party.role, **title}
+        known |= {party.edi or name: row, name: row}
+    return known
+
+
+def _fragments(folder: Path, files: list[Path], findings: list[Finding]) -> dict[str, Branch]:
+    """Every fragment of mappings/fragments/ by its name."""
+    known: dict[str, Branch] = {}
+    for path in sorted((folder / "mappings" / "fragments").glob("*.yaml")):
+        files.append(path)
+        try:
+            source = read(folder, path)
+            for name, branch in fragments(source.top).items():
+                if name in known:
+                    findings.append(source.finding("site.twice", (name,), name, known[name].spot.file, key=True))
+                known[name] = branch
+        except DeclarationError as fault:
+            findings.extend(fault.findings)
+    return known
+
+
 def _mappings(
     folder: Path,
     rules: dict[str, Kind],
     kinds: dict[str, Usage],
     tables: dict[str, dict[str, str]],
+    parties: dict[str, dict[str, str]],
     whole: bool,
     files: list[Path],
     findings: list[Finding],
 ) -> tuple[dict[tuple[str, str], language.Mapping], dict[tuple[str, str], Declaration]]:
-    """Mappings by (source kinds with commas between them, target kind), and the files that they are written in."""
+    """Mappings by (source kinds with commas between them, target kind), and their rules, fragments in their places."""
+    shared = _fragments(folder, files, findings)
     made: dict[tuple[str, str], language.Mapping] = {}
     written: dict[tuple[str, str], Declaration] = {}
     for path in sorted((folder / "mappings").glob("*/*--to--*.yaml")):
@@ -257,7 +299,7 @@ def _mappings(
         name = relative(folder, path)
         try:
             source = read(folder, path)
-            mapping = language.load(Path(name), path.read_bytes())
+            mapping = language.load(Path(name), path.read_bytes(), shared)
             unknown = _unknown(source, mapping, rules) if whole else []
             findings += unknown
             if unknown or not {*mapping.sources.values(), mapping.target} <= kinds.keys():
@@ -266,8 +308,8 @@ def _mappings(
             if key in made:
                 findings.append(source.finding("site.twice", ("from",), " → ".join(key), made[key].name))
             facts = {alias: _facts(kinds[kind]) for alias, kind in mapping.sources.items()}
-            made[key] = language.compile(mapping, facts, _facts(kinds[mapping.target]), tables)
-            written[key] = source
+            made[key] = language.compile(mapping, facts, _facts(kinds[mapping.target]), tables, parties)
+            written[key] = Declaration(name, mapping.body)
         except DeclarationError as fault:
             findings.extend(fault.findings)
         except _BROKEN as fault:

@@ -89,6 +89,7 @@ class Party(Part):
     at: str = ""  # its endpoint
     edi: str = ""  # its id in UNB S002/S003; the party's name when empty
     charset: str = ""  # the agreement's charset; beats UNB
+    gzip: bool = False  # what it sends may be packed
     certificates: list[str] = []  # PEM files; two during a rotation
     signed: bool = False  # what it sends must be signed
     acknowledge: Literal["always", "asked", "never"] = "asked"  # CONTRL

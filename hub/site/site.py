@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import zoneinfo
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,16 @@ from hub.finding import Finding
 from hub.identity.keys import Signer
 from hub.identity.register import Register
 from hub.mapping.compile import Mapping, text_of
+from hub.site.guides import Guides
 from hub.site.model import Kind, Party, Routes, System
+from hub.standards.codelist import CodeList
+from hub.standards.external import External
+from hub.standards.guide import STRICT, Guide
 from hub.xml.schema import Schema
 
 Reader = Callable[[Any], list[Any]]
+_DAYS = 100
+"""Days whose code lists are remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +90,34 @@ class Site:
     edifact: dict[tuple[str, str], Usage]  # kinds by what UNH says
     xml: dict[str, Usage]  # kinds by their root element
     warnings: tuple[Finding, ...] = ()  # what the check found that does not keep the site from running
+    lists: tuple[CodeList, ...] = ()  # dated code lists
+    guides: Guides = field(default_factory=Guides)
+    _days: dict[date, External] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def parties(self) -> dict[str, Party]:
         return self.routes.parties
+
+    def guide(self, party: str, kind: str, day: date, association: str = "") -> Guide:
+        """What holds for a party's messages of a kind with an association code (0057) on `day`, and how to write to it.
+
+        Kind "" is for what lies around messages: only guides for every kind speak of it. With strangers nothing is
+        agreed."""
+        known = self.parties.get(party)
+        return self.guides.of(party, known, kind, day, association) if known else STRICT
+
+    def day(self, at: datetime) -> date:
+        """The day of the port at a moment."""
+        return at.astimezone(zoneinfo.ZoneInfo(self.routes.zone)).date()
+
+    def external(self, day: date) -> External:
+        """The port's code lists as they are on `day`; of one day always the same."""
+        found = self._days.get(day)
+        if found is None:
+            if len(self._days) >= _DAYS:
+                self._days.clear()
+            found = self._days[day] = External.of(self.lists, day)
+        return found
 
     def context(self, now: datetime, **more: str) -> dict[str, str]:
         """What every mapping may read as $name."""

@@ -1,96 +1,82 @@
-"""The one way by which XML bytes become a tree: no DTD, no entities, no network, bounded size, depth and
-count.
+"""The one way by which XML bytes become a tree: no DTD, no entities, no network, nothing from outside; bounded size,
+depth, counts and lengths. Content that ends too early is told as such.
 """
 
 from __future__ import annotations
 
-import codecs
 import re
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 from lxml import etree
 
 from hub.finding import Finding, Place
-
-_ENCODINGS = {
-    "utf-8": "utf-8",
-    "utf8": "utf-8",
-    "utf-16": "utf-16",
-    "utf-16le": "utf-16-le",
-    "utf-16be": "utf-16-be",
-    "gb18030": "gb18030",
-    "gbk": "gbk",
-    "gb2312": "gb2312",
-    "iso-8859-1": "latin-1",
-    "latin-1": "latin-1",
-    "latin1": "latin-1",
-    "us-ascii": "ascii",
-    "ascii": "ascii",
-}
-"""Declared name -> Python codec. Only codecs that the check below and libxml2 read alike."""
-
-_DECLARED = re.compile(rb"""<\?xml[^>]{0,200}?\sencoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
-_BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+from hub.xml.encoding import decode
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of one document: `size` in bytes, `depth` in levels (root = 1), `elements` in start tags.
+    """Bounds of one document: `size` in bytes, `depth` in levels (root = 1), `elements` in start tags, `attribute`
+    and `text` in characters of one value; `asides` are comments and processing instructions.
 
-    `attributes` counts equals signs, in text too: each of a million attributes costs hundreds of bytes of memory."""
+    `attributes` counts equals signs and `namespaces` the word xmlns, in text too: they are counted before there is a
+    tree, each node of which costs hundreds of bytes."""
 
     size: int = 20_000_000
     depth: int = 100
     elements: int = 500_000
     attributes: int = 250_000
+    attribute: int = 65_536
+    text: int = 1_000_000
+    namespaces: int = 1_000
+    asides: int = 10_000
+
+
+LIMITS = Limits()
 
 
 def parse(data: bytes, limits: Limits | None = None) -> tuple[etree._Element | None, list[Finding]]:
     """The root of a well-formed and harmless document and no findings, or None and what stands against it."""
-    limits = limits or Limits()
+    limits = limits or LIMITS
     if len(data) > limits.size:
         return None, [Finding("xml.too_large", Place(), str(len(data)), str(limits.size))]
     if not data.strip():
         return None, [Finding("xml.empty", Place(offset=0))]
-    codec, wrong = _codec(data)
-    if wrong:
-        return None, [wrong]
-    try:
-        text = data.decode(codec).removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        return None, [Finding("xml.undecodable", Place(offset=error.start), data[error.start :][:4].hex(" "), codec)]
+    text = decode(data)
+    if isinstance(text, Finding):
+        return None, [text]
+    wrong = _before(text, limits)
+    return (None, [wrong]) if wrong else _tree(text, limits)
+
+
+# ---- before there is a tree
+
+
+def _before(text: str, limits: Limits) -> Finding | None:
     doctype = _doctype(text)
     if doctype is not None:
         line = text.count("\n", 0, doctype) + 1
-        return None, [Finding("xml.dtd", Place(line=line, column=doctype - text.rfind("\n", 0, doctype)))]
-    # Before a tree is built: a small file can hold millions of elements.
-    if text.count("<") - text.count("</") > limits.elements * 2:
-        return None, [Finding("xml.too_many_elements", Place(), expected=str(limits.elements))]
-    if text.count("=") > limits.attributes:
-        return None, [Finding("xml.too_many_attributes", Place(), expected=str(limits.attributes))]
-    return _tree(text, limits)
+        return Finding("xml.dtd", Place(line=line, column=doctype - text.rfind("\n", 0, doctype)))
+    for code, count, most in _counts(text, limits):
+        if count > most:
+            return Finding(code, Place(), expected=str(most))
+    return None
 
 
-def _codec(data: bytes) -> tuple[str, Finding | None]:
-    """The codec by byte order mark, else by declaration, else UTF-8; a finding when it is not allowed or
-    they differ.
-    """
-    marked = next((codec for bom, codec in _BOMS if data.startswith(bom)), "")
-    if not marked and data[:4] in (b"<\0?\0", b"\0<\0?"):
-        marked = "utf-16-le" if data[0] else "utf-16-be"
-    head = data[:512].replace(b"\0", b"") if marked.startswith("utf-16") else data[:512]
-    match = _DECLARED.match(head.removeprefix(codecs.BOM_UTF8).removeprefix(b"\xff\xfe").removeprefix(b"\xfe\xff"))
-    declared = match[1].decode("ascii").lower() if match else ""
-    codec = _ENCODINGS.get(declared or "utf-8", "")
-    if not codec:
-        return "", Finding("xml.encoding", Place(offset=0), declared, "UTF-8, UTF-16, GB18030, GBK, GB2312, ISO-8859-1")
-    if not declared:
-        return marked or "utf-8", None
-    if codec == marked or (codec == "utf-16" and marked.startswith("utf-16")):
-        return marked, None
-    if marked or codec.startswith("utf-16"):
-        return "", Finding("xml.encoding", Place(offset=0), declared, marked or "utf-8")
-    return codec, None
+def _counts(text: str, limits: Limits) -> Iterator[tuple[str, int, int]]:
+    """(code, how many there may be of it, bound); what no text so short could have too many of is not counted."""
+    if len(text) > limits.asides:
+        yield "xml.too_many_asides", text.count("<!") + text.count("<?"), limits.asides
+    if len(text) > limits.elements:
+        more = text.count("</") + text.count("<!") + text.count("<?")
+        yield "xml.too_many_elements", text.count("<") - more, limits.elements
+    if len(text) > limits.attributes:
+        yield "xml.too_many_attributes", text.count("="), limits.attributes
+    if len(text) > limits.namespaces * len("xmlns"):
+        yield "xml.too_many_namespaces", text.count("xmlns"), limits.namespaces
 
 
 def _doctype(text: str) -> int | None:
@@ -111,9 +97,15 @@ def _doctype(text: str) -> int | None:
         at = end + 2
 
 
-def _tree(text: str, limits: Limits) -> tuple[etree._Element | None, list[Finding]]:
-    # libxml2 sees UTF-8 always: what was judged above is what is parsed.
-    parser = etree.XMLParser(
+# ---- the tree
+
+
+def _parser(kind: type[etree.XMLParser]) -> etree.XMLParser:
+    # libxml2 sees UTF-8 always: what was judged before is what is parsed. Without comments and instructions no text
+    # is cut in two: 1<!-- -->00 is 100 for the schema and would be 1 for whoever reads `.text`.
+    return kind(
+        remove_comments=True,
+        remove_pis=True,
         encoding="utf-8",
         resolve_entities=False,
         no_network=True,
@@ -123,20 +115,50 @@ def _tree(text: str, limits: Limits) -> tuple[etree._Element | None, list[Findin
         huge_tree=False,
         recover=False,
     )
+
+
+def _tree(text: str, limits: Limits) -> tuple[etree._Element | None, list[Finding]]:
+    data = text.encode("utf-8")
     try:
-        root = etree.fromstring(text.encode("utf-8"), parser)
+        root = etree.fromstring(data, _parser(etree.XMLParser))
     except etree.XMLSyntaxError as error:
-        line, column = error.position
-        place = Place(line=line, column=column)
-        if (error.msg or "").startswith("Excessive depth"):
-            return None, [Finding("xml.too_deep", place, expected=str(limits.depth))]
-        # libxml2's advice to allow more is meant for us, not for the sender.
-        why = re.sub(r",? (use|try) XML_PARSE_HUGE( option)?\s*", "", error.msg or "")
-        return None, [Finding("xml.not_well_formed", place, why[:200])]
+        return None, [_malformed(data, error, limits)]
+    wrong = next(_behind(root, text, limits), None)
+    return (None, [wrong]) if wrong else (root, [])
+
+
+def _malformed(data: bytes, error: etree.XMLSyntaxError, limits: Limits) -> Finding:
+    line, column = error.position
+    place = Place(line=line, column=column)
+    if (error.msg or "").startswith("Excessive depth"):
+        return Finding("xml.too_deep", place, expected=str(limits.depth))
+    if _ended_early(data):
+        return Finding("xml.truncated", place)
+    # libxml2's advice to allow more is meant for us, not for the sender.
+    why = re.sub(r",? (use|try) XML_PARSE_HUGE( option)?\s*", "", error.msg or "")
+    return Finding("xml.not_well_formed", place, why[:200])
+
+
+def _ended_early(data: bytes) -> bool:
+    """True when nothing is wrong but that more should have come."""
+    parser: Any = _parser(etree.XMLPullParser)
+    with suppress(etree.XMLSyntaxError):
+        parser.feed(data)
+    return not parser.feed_error_log and data.lstrip()[:1] == b"<"
+
+
+def _behind(root: etree._Element, text: str, limits: Limits) -> Iterator[Finding]:
+    """What only the tree shows."""
     if root.getroottree().docinfo.internalDTD is not None:
-        return None, [Finding("xml.dtd", Place(line=1))]
-    if root.xpath(f"count(//*) > {limits.elements}"):
-        return None, [Finding("xml.too_many_elements", Place(), expected=str(limits.elements))]
-    if root.xpath("boolean(" + "/*" * (limits.depth + 1) + ")"):
-        return None, [Finding("xml.too_deep", Place(), expected=str(limits.depth))]
-    return root, []
+        yield Finding("xml.dtd", Place(line=1))
+    if _asked("boolean(" + "/*" * (limits.depth + 1) + ")")(root):
+        yield Finding("xml.too_deep", Place(), expected=str(limits.depth))
+    for what, most in (("@*", limits.attribute), ("text()", limits.text)):
+        # A text that is shorter than the bound has no part that is longer.
+        if len(text) > most and _asked(f"boolean(//{what}[string-length() > {most}])")(root):
+            yield Finding("xml.too_long", Place(), expected=str(most))
+
+
+@lru_cache(maxsize=32)
+def _asked(path: str) -> etree.XPath:
+    return etree.XPath(path)

@@ -7,7 +7,6 @@ what is not found so is asked of xmlschema, which knows all of XML Schema.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -17,12 +16,12 @@ from lxml import etree
 
 from hub.errors import DeclarationError
 from hub.finding import Finding, Place
+from hub.standards import identifiers
 from hub.xml.gate import parse
+from hub.xml.identified import Identified, Judge
+from hub.xml.outline import XS, Outline
 from hub.xml.patterns import explosive
 
-_XS = "{http://www.w3.org/2001/XMLSchema}"
-_MODELS = (f"{_XS}sequence", f"{_XS}choice", f"{_XS}all")
-_EXTENSION = f"{_XS}complexContent/{_XS}extension"
 _NAME = re.compile(r"@?[^\W\d][\w.-]*")
 _EXPECTED = re.compile(r"Expected is (?:one of )?\( (.+?) \)\.")
 _VALUE = re.compile(r": '(.*?)' is not |The value '(.*?)'", re.S)
@@ -46,9 +45,14 @@ class Schema:
             raise _unusable(path, error) from error
         self.namespace: str = tree.getroot().get("targetNamespace", "")
         self._outline = Outline(self.namespace, files.values())
+        self._identified = Identified(files.values(), self._outline, self._type)
 
-    def check(self, root: etree._Element) -> list[Finding]:
-        """What the schema has against the document: line, path, found and expected of each fault."""
+    def check(self, root: etree._Element, judge: Judge = identifiers.check) -> list[Finding]:
+        """What the schema has against the document: line, path, found and expected of each fault; and what `judge`
+        has against its identifiers: check digits, or with `External.check` the code lists of a day as well."""
+        return [*self._faults(root), *self._identified.check(root, judge)]
+
+    def _faults(self, root: etree._Element) -> list[Finding]:
         with self._lock:
             if self._compiled.validate(root.getroottree()):
                 return []
@@ -105,6 +109,32 @@ class Schema:
         names = dict.fromkeys(child.local_name for child in _elements(element))
         return [*names, *(f"@{name}" for name in _attributes(element))]
 
+    def _type(self, path: tuple[str, ...]) -> list[str]:
+        """Names of the type at `path` and of all that it is derived from; [] where there is nothing."""
+        name = path[-1].removeprefix("@")
+        element = self._element(path[:-1] if name != path[-1] else path)
+        found = element
+        if element is not None and name != path[-1]:
+            every = (getattr(element.type, "attributes", None) or {}).items()
+            found = next((one for full, one in every if full and full.rpartition("}")[2] == name), None)
+        names: list[str] = []
+        kind = None if found is None else found.type
+        while kind is not None and kind.base_type is not kind:
+            content = getattr(kind, "content", None)
+            names += [kind.name or "", getattr(content, "name", None) or ""]
+            kind = kind.base_type
+        return names
+
+    def longest(self, path: tuple[str, ...]) -> int:
+        """The most characters that a value at `path` may have; 0 when the schema does not say."""
+        name = path[-1].removeprefix("@")
+        element = self._element(path[:-1] if path[-1][0] in "@#" else path)
+        kind = None if element is None else element.type
+        if path[-1].startswith("@"):
+            every = (getattr(kind, "attributes", None) or {}).items()
+            kind = next((one.type for full, one in every if full and full.rpartition("}")[2] == name), None)
+        return getattr(getattr(kind, "content", None) or kind, "max_length", None) or 0
+
     def _globals(self) -> list[Any]:
         return list(self._model.elements.values())
 
@@ -117,77 +147,6 @@ class Schema:
                 return None
             candidates = _elements(found)
         return found
-
-
-class Outline:
-    """What schema files say of elements and attributes in the plainest way: a global element, and within types the
-    sequences, choices, local elements, references to elements, extensions and attributes. It finds nothing that is
-    not there; what is declared by other means (groups, substitution, redefinition) it does not find.
-    """
-
-    def __init__(self, namespace: str, files: Iterable[etree._Element]) -> None:
-        self._namespace = namespace
-        self._known: dict[tuple[str, ...], etree._Element | None] = {}
-        self._named: dict[tuple[str, str], etree._Element] = {}
-        for root in files:
-            if root.find(f"{_XS}redefine") is not None or root.find(f"{_XS}override") is not None:
-                self._named.clear()
-                break
-            for part in root.iterchildren(f"{_XS}element", f"{_XS}complexType"):
-                self._named[str(part.tag), f"{{{root.get('targetNamespace', '')}}}{part.get('name')}"] = part
-
-    def has(self, path: tuple[str, ...]) -> bool:
-        if path and path[-1].startswith("@"):
-            element = self._element(path[:-1])
-            return element is not None and any(
-                one.get("name") == path[-1][1:] and one.get("use") != "prohibited"
-                for one in self._parts(element, f"{_XS}attribute")
-            )
-        return self._element(path) is not None
-
-    def _element(self, path: tuple[str, ...]) -> etree._Element | None:
-        if path not in self._known:
-            self._known[path] = self._find(path)
-        return self._known[path]
-
-    def _find(self, path: tuple[str, ...]) -> etree._Element | None:
-        if len(path) < 2:
-            return self._named.get((f"{_XS}element", f"{{{self._namespace}}}{''.join(path)}"))
-        above = self._element(path[:-1])
-        if above is None:
-            return None
-        for one in self._parts(above, f"{_XS}element"):
-            found = self._referred(one, "ref", f"{_XS}element") if one.get("ref") else one
-            if found is not None and found.get("name") == path[-1] and one.get("maxOccurs") != "0":
-                return found
-        return None
-
-    def _parts(self, element: etree._Element, tag: str) -> Iterator[etree._Element]:
-        """The attributes or the child elements that the type of `element` declares."""
-        held: etree._Element | None = element.find(f"{_XS}complexType")
-        if held is None:
-            held = self._referred(element, "type", f"{_XS}complexType")
-        seen: list[etree._Element] = []
-        while held is not None and held not in seen:
-            seen.append(held)
-            extension = next((one for one in held.iterfind(_EXTENSION)), None)
-            body = held if extension is None else extension
-            yield from body.iterchildren(tag)
-            for group in body.iterchildren(*_MODELS):
-                yield from _particles(group, tag)
-            held = None if extension is None else self._referred(extension, "base", f"{_XS}complexType")
-
-    def _referred(self, part: etree._Element, attribute: str, tag: str) -> etree._Element | None:
-        prefix, _, name = part.get(attribute, "").rpartition(":")
-        return self._named.get((tag, f"{{{part.nsmap.get(prefix or None, '')}}}{name}"))
-
-
-def _particles(group: etree._Element, tag: str) -> Iterator[etree._Element]:
-    if group.get("maxOccurs") == "0":
-        return
-    yield from group.iterchildren(tag)
-    for inner in group.iterchildren(*_MODELS):
-        yield from _particles(inner, tag)
 
 
 def _unusable(path: Path, error: Exception) -> DeclarationError:
@@ -217,13 +176,13 @@ def _local(path: Path, files: dict[Path, etree._Element]) -> None:
         place = Place(file=str(path), line=findings[0].place.line or 1, column=findings[0].place.column or 1)
         raise DeclarationError(f"{path.name}: {said}", (Finding("site.bad_schema", place, said),))
     files[path] = root
-    for facet in root.iter(f"{_XS}pattern"):
+    for facet in root.iter(f"{XS}pattern"):
         if explosive(facet.get("value", "")):
             said = f"pattern {facet.get('value')}: endless repetition within endless repetition"
             at: Any = facet.sourceline
             place = Place(file=str(path), line=at, column=1)
             raise DeclarationError(f"{path.name}:{at}: {said}", (Finding("site.bad_schema", place, said),))
-    for step in root.iter(f"{_XS}include", f"{_XS}import", f"{_XS}redefine", f"{_XS}override"):
+    for step in root.iter(f"{XS}include", f"{XS}import", f"{XS}redefine", f"{XS}override"):
         location = step.get("schemaLocation")
         if location is None:
             continue

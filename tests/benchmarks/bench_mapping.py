@@ -8,7 +8,6 @@ one generated message of about 2 KB; sources of XML kinds are what the mappings 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from bench_edifact import ROOT, alternating, interchange
@@ -57,7 +56,7 @@ def whole(site: Site, data: bytes, kind: str, context: dict[str, str]) -> bytes:
 
 
 def main() -> None:
-    site = load(ROOT, Path(ROOT / "spool"))
+    site = load(ROOT)
     now = datetime(2026, 11, 23, 9, tzinfo=UTC)
     context = site.context(now, reference="E1", sender="TJLINE", recipient="CUSTOMS", port="TJEPORT", case="C1")
     nodes: dict[str, Any] = {}
@@ -80,6 +79,7 @@ def main() -> None:
         times = alternating(
             {
                 "apply": lambda mapping=mapping, sources=sources: mapping.apply(sources, context),
+                "traced": lambda mapping=mapping, sources=sources: mapping.apply_traced(sources, context),
                 "write": lambda usage=usage, node=node: write(usage, node),
             },
             31,
@@ -87,7 +87,8 @@ def main() -> None:
         )
         print(
             f"{mapping.name} ({title}): {count} fields, apply {times['apply']:.3f} ms = "
-            f"{times['apply'] * 1000 / count:.2f} µs per field, write {times['write']:.3f} ms"
+            f"{times['apply'] * 1000 / count:.2f} µs per field, traced {times['traced'] / times['apply']:.1f}x, "
+            f"write {times['write']:.3f} ms"
         )
     times = alternating({"whole": lambda: whole(site, small, "manifest", context)}, 31, 10)
     print(f"EDIFACT to XML, message of {len(small)} bytes, read to written: {times['whole']:.3f} ms")

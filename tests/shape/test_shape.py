@@ -13,7 +13,7 @@ from hub.catalogue import LANGUAGES, catalogue, page
 
 ROOT = Path(__file__).parents[2]
 FLOORS = [
-    {"errors", "finding", "plain", "logs", "catalogue", "message"},
+    {"errors", "finding", "plain", "logs", "catalogue", "message", "packed"},
     {"contract", "declaration"},
     {"edifact", "xml", "standards", "mapping", "identity"},
     {"site"},
@@ -34,7 +34,10 @@ FLOORS = [
         "conditions",
         "draining",
         "retention",
+        "original",
         "rejection",
+        "envelopes",
+        "apart",
         "replies",
         "judging",
         "decisions",
@@ -47,7 +50,7 @@ FLOORS = [
     {"cli", "portal", "prove", "sandbox"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
-PURE = {"edifact", "xml", "mapping", "identity"}
+PURE = {"edifact", "xml", "standards", "mapping", "identity"}
 
 
 def imports(file: Path) -> set[str]:

@@ -325,17 +325,15 @@ def test_two_mappings_with_the_same_ends_are_refused(copy: Copy) -> None:
     [
         ("schemas/vessel/crew-report.xsd", b"<xs:schema\n", 2),
         ("schemas/vessel/crew-report.xsd", b"\n\n<a/>", 1),
-        ("schemas/edifact/D05B.json", b'{"messages":\n', None),
-        ("schemas/edifact/D05B.json", b"[]", None),
+        ("schemas/edifact/D05B.txt", b"[]", 1),
+        ("schemas/edifact/D05B.txt", b"EDIFACT D.05B\nmessages\nPAXLST 1\n UNH M\n", 5),
     ],
 )
 def test_schemas_and_tables_that_cannot_be_used_are_findings(
-    copy: Copy, file: str, data: bytes, line: int | None
+    copy: Copy, file: str, data: bytes, line: int
 ) -> None:
     (copy.folder / file).write_bytes(data)
     [finding] = copy.findings()
-    if line is None:
-        assert (finding.code, finding.found, finding.place.file) == ("site.bad_kind", "paxlst-d05b", VESSEL)
-    else:
-        assert (finding.code, finding.place.file) == ("site.bad_schema", file)
-        assert finding.place.line == line and str(copy.folder) not in finding.found
+    code = "site.bad_schema" if file.endswith(".xsd") else "site.bad_table"
+    assert (finding.code, finding.place.file, finding.place.line) == (code, file, line)
+    assert str(copy.folder) not in finding.found

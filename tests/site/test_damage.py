@@ -22,7 +22,8 @@ FILES = [
     *sorted((ROOT / "mappings").glob("*/*.yaml")),
     *sorted((ROOT / "schemas" / "codes").glob("*.yaml")),
 ]
-FACTS = [*sorted((ROOT / "schemas").rglob("*.xsd")), *sorted((ROOT / "schemas" / "edifact").glob("*.json"))]
+USED = [ROOT / "schemas" / "edifact" / f"{name}.txt" for name in ("D05B", "D95B", "D96B", "SERVICE3")]
+FACTS = [*sorted((ROOT / "schemas").rglob("*.xsd")), *USED]
 
 
 def texts(rule: Rule) -> Iterator[Text]:

@@ -51,8 +51,9 @@ def test_golden_inputs_are_judged_as_their_names_say(case: Path) -> None:
     verdict = json.loads(out)
     broken = "broken" in case.parent.name
     assert (code, verdict["verdict"]) == ((1, "rejected") if broken else (0, "accepted"))
-    assert bool(verdict["findings"]) is broken
-    for finding in verdict["findings"]:
+    [interchange] = verdict["interchanges"]
+    assert bool(interchange["findings"]) is broken
+    for finding in interchange["findings"]:
         assert finding["offset"] is not None and finding["text"]["zh"] and finding["remedy"]["en"]
 
 
@@ -60,9 +61,14 @@ def test_a_file_that_is_not_there_is_unusable_input(tmp_path: Path) -> None:
     assert run("validate", tmp_path / "none.edi", "--site", ROOT)[0] == 2
 
 
-@pytest.mark.parametrize("junk", [b"", b"hello", b"<a><b></a>", b"UNA:+.? '", b"\x00\xff\xfe", b"UNB+UNOA:3'"])
+JUNK = {b"": 2, b"hello": 2, b"<a><b></a>": 1, b"UNA:+.? '": 2, b"\x00\xff\xfe": 2, b"UNB+UNOA:3'": 1}
+"""2: neither EDIFACT nor XML; 1: one of them, and rejected."""
+
+
+@pytest.mark.parametrize("junk", JUNK)
 def test_junk_gets_a_clear_answer(tmp_path: Path, junk: bytes) -> None:
     file = tmp_path / "junk"
     file.write_bytes(junk)
     code, out = run("validate", file, "--site", ROOT, "--json")
-    assert code == 1 and json.loads(out)["findings"]
+    [interchange] = json.loads(out)["interchanges"]
+    assert code == JUNK[junk] and interchange["findings"]

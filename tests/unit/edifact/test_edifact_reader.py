@@ -28,7 +28,12 @@ def parts(data: bytes, **named: object) -> tuple[list[Envelope], list[RawMessage
 
 
 def codes(data: bytes, **named: object) -> list[str]:
-    return [f.code.removeprefix("edifact.") for p in read([data], **named) for f in p.findings]  # type: ignore[arg-type]
+    found: list[str] = []
+    for part in read([data], **named):  # type: ignore[arg-type]
+        found += [f.code for f in part.findings]
+        if isinstance(part, Trailer):
+            found += [f.code for _, findings in part.groups for f in findings]
+    return [code.removeprefix("edifact.") for code in found]
 
 
 def wrap(body: bytes, unb: bytes = b"UNB+UNOA:3+A+B+240101:1200+1'", unz: bytes = b"UNZ+1+1'") -> bytes:
@@ -61,7 +66,7 @@ def test_chunk_boundary_anywhere_changes_nothing(cut: int) -> None:
 def test_small_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = shape(list(read([GOOD * 3])))
     for size in (1, 2, 3, 7, 64):
-        monkeypatch.setattr("hub.edifact.reader._BLOCK", size)
+        monkeypatch.setattr("hub.edifact.source.BLOCK", size)
         assert shape(list(read([GOOD * 3]))) == whole
 
 
@@ -113,7 +118,7 @@ def test_gb18030_by_agreement_wins_over_unb() -> None:
 
 
 def test_una_with_other_characters_and_newline_terminator() -> None:
-    data = b"UNA|~,! \nUNB~UNOA|3~A~B~240101|1200~1\r\nUNH~1~A|D|95B|UN\r\nFTX~a!~b'c\r\nUNT~3~1\r\nUNZ~1~1\r\n"
+    data = b"UNA|~,! \nUNB~UNOB|3~A~B~240101|1200~1\r\nUNH~1~A|D|95B|UN\r\nFTX~a!~b'c\r\nUNT~3~1\r\nUNZ~1~1\r\n"
     _, messages, _ = parts(data)
     assert codes(data) == [] and messages[0].segments[1].get(1) == "a~b'c"
 

@@ -14,7 +14,6 @@ from hub.edifact.directory import Directories
 from hub.edifact.model import Group, Segment
 from hub.finding import Finding
 from hub.mapping.compile import EdifactFacts, Mapping, XmlFacts, compile, load, reader
-from hub.mapping.functions import FUNCTIONS
 from hub.xml.schema import Schema
 
 SCHEMAS = Path(__file__).parents[3] / "schemas"
@@ -112,9 +111,3 @@ def test_a_reader_below_a_loop_sees_only_its_own_item(facts: EdifactFacts) -> No
     node = tree("A", boxes=(("CN", "X1"), ("CN", "X2")))
     numbers = reader("EQD/C237/8260", facts, below="SG2")
     assert [numbers(group) for group in reader("SG2", facts)(node)] == [["X1"], ["X2"]]
-
-
-@pytest.mark.parametrize("wrong", ["2026112", "20261340", "2026112x", "２０２６１１２３"])
-def test_a_date_that_is_none(wrong: str) -> None:
-    with pytest.raises(ValueError, match=r"102|month"):
-        FUNCTIONS["date"](["137", wrong, "102"], {})
