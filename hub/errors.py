@@ -45,6 +45,10 @@ class Stale(JournalError):
     """What the step read has changed meanwhile. Nothing was written; read again and repeat."""
 
 
+class Lost(JournalError):
+    """The session that held the locks of this process is gone: another process may go on with its work."""
+
+
 class Gone(JournalError):
     """The bytes of a payload were kept for as long as was agreed; its row and its hash are there. `until`: how long."""
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-LASTS = 0.25
+LASTS = 0.1
 """Seconds of one round."""
 LEAST = 8
 """Below this a commit would cost more than what it commits."""

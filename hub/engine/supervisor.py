@@ -17,13 +17,14 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from hub import logs
 from hub.catalogue import describe, where
 from hub.contract import Ground
 from hub.engine import ends, gate, identity, roles, roster, shared
 from hub.errors import AdapterError, DeclarationError, IdentityError, JournalError
+from hub.journal import engines
 from hub.journal.journal import Journal
 from hub.journal.locks import Locks
 from hub.journal.schema import upgrade
@@ -34,6 +35,8 @@ from hub.site.site import Site
 PATIENCE = 20.0
 """Seconds that a role gets to end its round before it is killed. Killing is safe, only louder."""
 LONGEST_PAUSE = 10.0
+FORGIVING = 30
+"""Tries, a second apart, to find the database again."""
 
 log = logging.getLogger("eport")
 
@@ -225,9 +228,24 @@ def be(role: str, site: Site, folder: Path, stop: threading.Event) -> None:
     gc.freeze()  # the declarations stay: no collection looks through them again
     try:
         roles.run(role, site, journal, Ground(folder, folder / "spool"), stop)
+    except (JournalError, SQLAlchemyError) as fault:
+        if journal.tried and engines.failed(fault):
+            _forgive(journal, stop)
+        raise
     finally:
         journal.close()
         present.close()
+
+
+def _forgive(journal: Journal, stop: threading.Event) -> None:
+    """Once the database is there again: what this role worked on is not to blame for its end."""
+    for _ in range(FORGIVING):
+        try:
+            journal.forgive()
+            return
+        except SQLAlchemyError:
+            if stop.wait(1):
+                return
 
 
 def tell_reload(folder: Path) -> bool:

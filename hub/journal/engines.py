@@ -6,8 +6,23 @@ import sqlite3
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import InterfaceError, OperationalError
 
-from hub.errors import JournalError
+from hub.errors import JournalError, Lost
+
+GONE_STATES = ("", "08", "57")
+"""Beginnings of an SQLSTATE by which PostgreSQL itself went away: none was told, connection exception, shutdown."""
+FAILED = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_CANTOPEN", "SQLITE_READONLY")
+"""How SQLite calls a disk that is full, or fails, or a file that somebody else keeps."""
+
+
+def failed(fault: BaseException) -> bool:
+    """True when the database failed, so that whatever was worked on is not to blame."""
+    if not isinstance(fault, OperationalError | InterfaceError):
+        return isinstance(fault, Lost)
+    if isinstance(fault.orig, sqlite3.Error):
+        return getattr(fault.orig, "sqlite_errorname", "").startswith(FAILED)
+    return (getattr(fault.orig, "sqlstate", None) or "")[:2] in GONE_STATES
 
 
 def sqlite(path: Path) -> Engine:

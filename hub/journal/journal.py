@@ -41,8 +41,10 @@ from hub.journal.changes import MINE, Absent, Add, Alarm, Change, Happened, Move
 from hub.journal.locks import Holding, Locks, SessionLocks, queue
 from hub.journal.spool import EVERYTHING, INLINE, Spool, Stored
 from hub.journal.statements import Question, Row, inserting, moving
-from hub.message import Interchange, InterchangeState
+from hub.message import DeliveryState, Interchange, InterchangeState, MessageState
 
+UNDONE = (InterchangeState.RECEIVED, MessageState.RELEASED, DeliveryState.RELEASED)
+"""States in which something waits for a worker."""
 RACES = {"23505", "40001", "40P01", "55P03"}
 """SQLSTATE of a row that is there already, of facts that have changed, of two commits that wait for each other, and of
 a lock that was not had in time."""
@@ -66,6 +68,7 @@ class Journal:
     def __init__(self, folder: Path, name: str, url: str | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.name = name
+        self.tried: dict[Table, list[str]] = {}  # what this round of a worker counted a try of
         url = url or os.environ.get("EPORT_DATABASE_URL")
         self.locks: Holding
         self.bell: Bell
@@ -348,16 +351,17 @@ class Journal:
         Parties take turns, so that a flood from one delays no other. One that was claimed before (its worker died)
         is claimed alone: if it kills again, it takes no innocent one with it. What a party sent is opened in order:
         as long as a process works on some of it, or died on it, the rest waits."""
+        self.tried.clear()
         if not self.ask(q.UNOPENED):
             return []
-        rows = self._claim((q.TAKE_SUSPECT, q.TAKE), limit)
+        rows = self._claim(t.interchange, (q.TAKE_SUSPECT, q.TAKE), limit)
         return [Interchange(**{k: r[k] for k in Interchange.__slots__}) for r in sorted(rows, key=lambda r: r["id"])]
 
     def claim_cases(self, limit: int) -> list[tuple[str, int]]:
         """(case, tries) of ripe cases for this process; as with interchanges, a suspect alone."""
         if not self.ask(q.RIPE):
             return []
-        rows = self._claim((q.TAKE_SUSPECT_CASE, q.TAKE_CASES), limit)
+        rows = self._claim(t.case, (q.TAKE_SUSPECT_CASE, q.TAKE_CASES), limit)
         return [(row["id"], row["tries"]) for row in rows]
 
     def count_try(self, table: Table, id: str) -> int:
@@ -366,15 +370,28 @@ class Journal:
         while True:
             with suppress(Stale), _raced(), self._write() as connection:
                 tries: int = connection.execute(take).scalar_one()
+                self.tried[table] = [id]
                 return tries
 
-    def _claim(self, ways: Sequence[Question], limit: int) -> list[dict[str, Any]]:
+    def _claim(self, table: Table, ways: Sequence[Question], limit: int) -> list[dict[str, Any]]:
         """What the first of `ways` that takes anything takes."""
         self.locks.hold(self.name)
         with self._write() as connection:
             self._turn(connection, ["claim"])
             taken = (self._ask(connection, way, me=self.name, limit=limit) for way in ways)
-            return next((rows for rows in taken if rows), [])
+            rows = next((rows for rows in taken if rows), [])
+            self.tried[table] = [row["id"] for row in rows]
+            return rows
+
+    def forgive(self) -> None:
+        """The database failed in this round: the tries that the round counted are taken back, or an innocent
+        interchange would be set aside after a few such failures. What was done after all keeps its state."""
+        with self._write() as connection:
+            for table, ids in self.tried.items():
+                undone = table.c.ripe.is_not(None) if table is t.case else table.c.state.in_(UNDONE)
+                again = update(table).where(table.c.id.in_(ids), table.c.tries > 0, undone)
+                connection.execute(again.values(tries=table.c.tries - 1))
+        self.tried.clear()
 
     def take_back(self) -> int:
         """Free what dead processes hold; how many rows."""

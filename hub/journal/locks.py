@@ -18,7 +18,7 @@ from typing import Protocol
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from hub.errors import JournalError
+from hub.errors import Lost
 
 LOST = "the session that held the locks of this process is gone: another one may go on with its work"
 TAKE = "SELECT pg_try_advisory_lock(hashtextextended(:name, 0))"
@@ -49,7 +49,7 @@ class Holding(Protocol):
         """True while this or another process holds `name`."""
 
     def sure(self) -> None:
-        """Raises JournalError when what this process held is no longer its own."""
+        """Raises Lost when what this process held is no longer its own."""
 
     def drop(self, name: str) -> None:
         """Let go of `name`."""
@@ -123,7 +123,7 @@ class Locks:
 
 class SessionLocks:
     """Advisory locks of one PostgreSQL session. A lost connection has lost them all, and another process may go on with
-    the work: from then on every call raises JournalError, so that this process ends loudly.
+    the work: from then on every call raises Lost, so that this process ends loudly.
 
     `hold` asks the session each time, also for a lock that is ours already: whoever is about to work knows within one
     question that the work is still its own. What is between that question and the commit is guarded by the rows."""
@@ -137,14 +137,14 @@ class SessionLocks:
 
     def _ask(self, question: str, name: str) -> bool:
         if self._lost is not None:
-            raise JournalError(LOST) from self._lost
+            raise Lost(LOST) from self._lost
         try:
             if self._session is None:
                 self._session = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
             return bool(self._session.execute(text(question), {"name": f"eport {name}"}).scalar_one())
         except DBAPIError as fault:
             self._lost = fault
-            raise JournalError(LOST) from fault
+            raise Lost(LOST) from fault
 
     def hold(self, name: str) -> bool:
         with self._turn:

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
 
 from hub import courier
 from hub.contract import Handover, Known, Parcel
-from hub.errors import JournalError, Stale
+from hub.errors import JournalError, Lost, Stale
+from hub.journal import engines
 from hub.journal import tables as t
 from hub.journal.changes import MINE, Outcome
 from hub.journal.journal import Journal
@@ -165,3 +167,34 @@ def test_a_hub_whose_database_dies_and_comes_back_goes_on_and_loses_nothing(tmp_
             assert checker.check(port.ground()) == []
         finally:
             port.close()
+
+
+def test_what_was_worked_on_when_the_database_went_away_is_not_to_blame(journals: tuple[Journal, Journal]) -> None:
+    """Six failures of the database in a row, and no interchange counts as one that breaks workers."""
+    one, two = journals
+    received(two, "a")
+    for _ in range(6):
+        worker = Journal(one.spool.folder.parent, f"worker-{new_id(NOW)}")
+        [claimed] = worker.claim_interchanges(10)
+        assert claimed.tries == 1
+        cut(worker, two)
+        with pytest.raises(Lost) as lost:
+            worker.locks.sure()
+        assert engines.failed(lost.value)
+        worker.forgive()
+        worker.close()
+        two.take_back()
+
+
+def test_only_a_database_that_went_away_is_forgiven(journals: tuple[Journal, Journal]) -> None:
+    one, two = journals
+    with one.engine.connect() as connection:
+        pid = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        with two.engine.connect() as other:
+            other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+        with pytest.raises(DBAPIError) as gone:
+            connection.execute(text("SELECT 1"))
+    assert engines.failed(gone.value)
+    with two.engine.connect() as connection, pytest.raises(DBAPIError) as wrong:
+        connection.execute(text("SELECT 1 / 0"))
+    assert not engines.failed(wrong.value)
