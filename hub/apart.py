@@ -2,7 +2,7 @@
 
 Of a file of several each interchange is a piece: it is judged, answered and remembered alone. A large interchange is
 read once as a whole, one message at a time: its counts, references and verdicts make one answer, and its reference is
-remembered once. What it proves then goes on in parts of about LARGE bytes, each a readable interchange with the same
+remembered once. What it proves then goes on in parts of about PART bytes, each a readable interchange with the same
 UNB, so that good messages go on while later ones are still read, and nobody holds all of them opened.
 
 The file's own row ends as SPLIT, in one commit with the rows of its pieces (hub.message.Origin). They are opened in
@@ -27,7 +27,9 @@ from hub.opening import Opened, OpenedMessage
 from hub.standards.tolerance import decisions
 
 LARGE = 1_000_000
-"""Bytes above which an interchange goes into parts, and of each of them."""
+"""Bytes above which an interchange goes into parts."""
+PART = 250_000
+"""Bytes of a part: opened, they take up some sixty times as much; stored, they fit a row of the journal."""
 MOST = 1000
 """Interchanges in one file, and parts of one interchange."""
 TOLD = 20_000
@@ -46,7 +48,9 @@ def take_apart(desk: Desk, ix: Interchange, data: bytes) -> Outcome | None:
     """What follows from an interchange that goes apart; None where it is to be opened as it is."""
     party = opening.party_of(desk.site, ix)
     content = opening.content_of(party, data)
-    if ix.size > party.max_size or isinstance(content, Finding) or opening.looks_like_xml(content):
+    if ix.size > party.max_size or isinstance(content, Finding):
+        return None
+    if opening.format_of(desk.site, ix.name, content) != "edifact":
         return None
     charset = opening.agreed(desk.site, ix, "").charset or None
     found = reader.pieces(content, charset) if ix.origin is None else []
@@ -141,7 +145,7 @@ def _cut(
     """The parts, each of whole messages with UNA, UNB and a UNZ that counts them."""
     head = data[: spans[0][0]]
     base = (ix.origin.base if ix.origin else 0) - len(head)
-    runs = list(_runs(spans, max(LARGE, len(data) // MOST)))
+    runs = list(_runs(spans, max(PART, len(data) // MOST)))
     made = []
     for number, (first, last) in enumerate(runs, 1):
         start, end = spans[first][0], spans[last][1]

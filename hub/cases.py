@@ -185,7 +185,7 @@ def source_of(desk: Desk, row: Any, order_key: str) -> delivery.Source:
     site = desk.site
     data = {kind: desk.recall.payload(sha) for kind, sha in kinds if kind and sha}
     nodes = {kind: reread(site.kinds[kind], raw, row["frame"], row["charset"]) for kind, raw in data.items()}
-    own = {kind: raw for kind, raw in data.items() if site.kinds[kind].rule.format == "xml"}
+    own = {kind: raw for kind, raw in data.items() if site.kinds[kind].rule.format != "edifact"}
     keys = tuple((name, str(value)) for name, value in row["keys"].items())
     name = ""
     if row["case"] and not row["interchange"]:

@@ -80,6 +80,7 @@ def where(finding: Finding) -> str:
     if place.element:
         parts.append(f"{place.element}.{place.component}" if place.component else str(place.element))
     if place.offset is not None:
+        parts += [f"{place.line}:{place.column or 1}"] if place.line else []
         parts.append(f"@{place.offset}")
     return plain(" ".join(parts))
 

@@ -17,6 +17,7 @@ from hub.journal.changes import Outcome
 from hub.journal.statements import Row
 from hub.message import DeliveryState, legal
 from hub.routing import Leg
+from hub.site.forms import EXTENSIONS
 from hub.site.site import Site, Usage
 from hub.standards.guide import PLAIN, Guide, Write
 
@@ -93,7 +94,7 @@ def _make(site: Site, outcome: Outcome, source: Source, leg: Leg, number: int, n
                 signature = cms.sign(data, site.signer, now)
         except IdentityError as fault:
             findings, held = [*findings, Finding("identity.unusable", found=str(fault))], True
-    extension = "xml" if usage.rule.format == "xml" else "edi"
+    extension = EXTENSIONS[usage.rule.format]
     answers = f"{legal(source.name)}.{now:%Y%m%dT%H%M%SZ}." if source.name and leg.party == source.sender else ""
     return {
         "name": f"{answers}{leg.kind}-{reference}.{extension}",
@@ -143,10 +144,11 @@ def render(site: Site, source: Source, leg: Leg, reference: str, now: datetime) 
     usage = site.kinds[leg.kind]
     guide = site.guide(leg.party, leg.kind, site.day(now), usage.rule.association)
     context = site.context(now, reference=reference, sender=source.sender, recipient=leg.party, port=site.routes.port)
+    context["charset"] = _charset(guide.write)
     node, findings = mapping.apply(_sources(names, source.nodes, mapping), context)
     if node is None or rejects(findings):
         return b"", findings
-    if usage.rule.format == "xml":
+    if usage.rule.format != "edifact":
         data, wrong = usage.write(node)
         return data, [*findings, *guide.checked(wrong, node)]
     try:
@@ -178,8 +180,12 @@ def interchange(
         reference=reference,
         separators=how.separators,
     )
-    charset = how.charset or reader.CHARSETS[how.syntax]
-    return writer.write_interchange(envelope, [text], now, charset=charset, una=how.una)
+    return writer.write_interchange(envelope, [text], now, charset=_charset(how), una=how.una)
+
+
+def _charset(how: Write) -> str:
+    """The Python codec that EDIFACT is written in."""
+    return how.charset or reader.CHARSETS[how.syntax]
 
 
 def _recheck(usage: Usage, data: bytes, guide: Guide) -> list[Finding]:

@@ -44,7 +44,7 @@ from hub.site.site import Site
 from hub.standards.tolerance import decisions
 
 BATCH = 50
-LOAD = 2_000_000
+LOAD = 500_000
 """Bytes that are opened for one commit: what many large ones hold is never in memory at once."""
 POISON = 3
 """A worker that broke this often on the same interchange is not given it again."""
@@ -429,7 +429,7 @@ def _source(ix: Interchange, id: str, message: OpenedMessage) -> delivery.Source
     data: dict[str, bytes] = {}
     if usage is not None:
         nodes[usage.name] = message.node
-        if usage.rule.format == "xml":
+        if usage.rule.format != "edifact":
             data[usage.name] = message.data
         if message.canonical is not None:
             nodes[usage.rule.becomes] = message.canonical

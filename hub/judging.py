@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
@@ -97,11 +97,10 @@ def _message(message: OpenedMessage) -> dict[str, str]:
     }
 
 
-def judge(site: Site, data: bytes, party: str = "", name: str = "") -> Verdict:
+def judge(site: Site, data: bytes, party: str = "", name: str = "", now: datetime | None = None) -> Verdict:
     """The verdict on a file: as the hub would judge what `party` sends; without it by the guide of whoever UNB names,
     and who sent it is not asked."""
-    now = datetime.now(UTC)
-    return Verdict(tuple(_judged(site, data, party, name, now)))
+    return Verdict(tuple(_judged(site, data, party, name, now or datetime.now(UTC))))
 
 
 def _judged(site: Site, data: bytes, party: str, name: str, now: datetime) -> Iterator[Judged]:
@@ -111,7 +110,8 @@ def _judged(site: Site, data: bytes, party: str, name: str, now: datetime) -> It
     if isinstance(content, Finding):
         yield Judged(party, Opened((), (content,)))
         return
-    pieces = [] if opening.looks_like_xml(content) else reader.pieces(content, sender.charset or None)
+    edifact = opening.format_of(site, name, content) == "edifact"
+    pieces = reader.pieces(content, sender.charset or None) if edifact else []
     if len(pieces) < 2:
         yield _one(site, content, party, name, now)
         return
@@ -148,27 +148,46 @@ def translated(site: Site, data: bytes, kind: str) -> tuple[bytes, list[Finding]
     now = datetime.now(UTC)
     if kind not in site.kinds:
         return b"", [Finding("site.unknown_name", found=kind, expected=", ".join(sorted(site.kinds)))]
-    party = next(iter(site.parties))
+    party = _named(site, data) or next(iter(site.parties))
     opened = opening.open(site, Interchange("X", "", party, "", "", "", len(data), now), data, now, ANYBODYS)
     findings = opened.every()
     if rejects(findings):
         return b"", findings
-    nodes = {m.usage.name: m.node for m in opened.messages if m.usage and m.usage.name}
-    nodes |= {m.usage.rule.becomes: m.canonical for m in opened.messages if m.usage and m.canonical is not None}
-    for step in _way(site, set(nodes), kind)[:-1]:
+    written, wrong = made(site, nodes_of(opened.messages), kind, party, now)
+    return written, [*findings, *wrong]
+
+
+def nodes_of(messages: Iterable[OpenedMessage]) -> dict[str, Any]:
+    """What messages can be mapped from, by kind: themselves, and the canonical documents that they became."""
+    known = [m for m in messages if m.usage and m.usage.name]
+    found = {m.usage.name: m.node for m in known if m.usage}
+    return found | {m.usage.rule.becomes: m.canonical for m in known if m.usage and m.canonical is not None}
+
+
+def made(site: Site, nodes: dict[str, Any], kind: str, sender: str, now: datetime) -> tuple[bytes, list[Finding]]:
+    """The bytes of a message of `kind`, as whoever reads it would get them; b"" with the reasons."""
+    nodes, findings = between(site, nodes, kind, now)
+    leg = routing.Leg(_reader(site, kind), kind, None)
+    source = delivery.Source("X", nodes, {}, sender, (), "")
+    written, wrong = delivery.render(site, source, leg, "E000000000", now)
+    return (b"" if rejects(wrong) else written), [*findings, *wrong]
+
+
+def between(site: Site, nodes: dict[str, Any], kind: str, now: datetime) -> tuple[dict[str, Any], list[Finding]]:
+    """`nodes` with the documents that are to be made on the way to `kind`."""
+    findings: list[Finding] = []
+    nodes = dict(nodes)
+    for step in way(site, set(nodes), kind)[:-1]:
         found = site.mapping_into(step, set(nodes))
         if found is not None:
             sources = {alias: nodes[name] for alias, name in found[1].sources.items()}
             nodes[step], wrong = found[1].apply(sources, site.context(now, case=""))
             findings += wrong
-    leg = routing.Leg(_reader(site, kind), kind, None)
-    source = delivery.Source("X", nodes, {}, party, (), "")
-    written, wrong = delivery.render(site, source, leg, "E000000000", now)
-    return (b"" if rejects(wrong) else written), [*findings, *wrong]
+    return nodes, findings
 
 
-def _way(site: Site, have: set[str], kind: str, seen: frozenset[str] = frozenset()) -> list[str]:
-    """The kinds to make one after the other, `kind` last, from those we have."""
+def way(site: Site, have: set[str], kind: str, seen: frozenset[str] = frozenset()) -> list[str]:
+    """The kinds to make one after the other, `kind` last, from those we have; [] where it cannot be made."""
     if kind in seen:
         return []
     if site.mapping_into(kind, have) is not None:
@@ -176,7 +195,7 @@ def _way(site: Site, have: set[str], kind: str, seen: frozenset[str] = frozenset
     for sources, target in site.mappings:
         if target == kind:
             missing = [name for name in sources.split(",") if name not in have]
-            ways = [_way(site, have, name, seen | {kind}) for name in missing]
+            ways = [way(site, have, name, seen | {kind}) for name in missing]
             if all(ways):
                 return [*dict.fromkeys(step for way in ways for step in way), kind]
     return []

@@ -158,7 +158,7 @@ def pieces_of(row: Mapping[Any, Any]) -> list[str]:
     """The ids of the pieces of an interchange's row; none where it did not go apart."""
     if row["state"] != InterchangeState.SPLIT:
         return []
-    return [f"{row['id']}-{number:04d}" for number in range(1, int(row["reason"]) + 1)]
+    return [f"{row['id']}-{number:04d}" for number in range(1, int(row["reason"] or 0) + 1)]
 
 
 def whole_of(interchange: str) -> str:

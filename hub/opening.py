@@ -17,7 +17,10 @@ from hub.errors import DeclarationError
 from hub.finding import Finding, Place, rejects
 from hub.identity import xmldsig
 from hub.message import Answer, Interchange
+from hub.original import Written
 from hub.packed import unpacked
+from hub.records import json
+from hub.records.tree import Reading, Spot
 from hub.site.model import Kind, Party, Title
 from hub.site.site import Site, Usage
 from hub.standards.guide import Guide
@@ -27,6 +30,7 @@ STRANGER = Party(title=Title(zh="", en=""), role="")
 """Whoever sent what nobody in the port seems to have sent."""
 GZIP = b"\x1f\x8b"
 """How gzip begins (RFC 1952)."""
+_BLANKS = b"\xef\xbb\xbf \t\r\n\0"
 
 
 class Asked(NamedTuple):
@@ -85,10 +89,16 @@ class Opened:
     groups: Groups = ()  # each UNG, with what is wrong with it
     data: bytes = b""  # what was read, unpacked: places count in it
     content: str = ""  # sha256 of UNB to UNZ, or of the document: the same wherever in a file, packed or not
+    how: Written | None = None  # how JSON, CSV and flat records are written
 
     @property
     def rejected(self) -> bool:
         return rejects(self.findings)
+
+    @property
+    def written(self) -> Envelope | Written | None:
+        """How what was read is written, so that it can be shown; None for XML and what nobody knows."""
+        return self.envelope or self.how
 
     def every(self) -> list[Finding]:
         """All that was found, each once: of the interchange, of its groups, of its messages."""
@@ -120,8 +130,19 @@ def open(site: Site, interchange: Interchange, data: bytes, now: datetime, asked
         return Opened((), (content,))
     if not content.strip():
         return Opened((), (Finding("opening.empty", Place()),))
-    how = _open_xml if looks_like_xml(content) else _open_edifact
+    how = _OPEN[format_of(site, interchange.name, content)]
     return replace(how(site, interchange, content, now, asked), data=content)
+
+
+def format_of(site: Site, name: str, data: bytes) -> str:
+    """How a file is written: XML, JSON and EDIFACT are what begins as such, CSV and flat records by the file's name."""
+    if looks_like_xml(data):
+        return "xml"
+    start = data[:1024].lstrip(_BLANKS)
+    if start[:1] in (b"{", b"["):
+        return "json"
+    named = None if start.startswith((b"UNA", b"UNB")) else site.of_name(name)
+    return named.rule.format if named else "edifact"
 
 
 def content_of(party: Party, data: bytes) -> bytes | Finding:
@@ -136,7 +157,7 @@ def looks_like_xml(data: bytes) -> bool:
     start = data[:1024]
     if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
         start = start[2:].replace(b"\0", b"")
-    return start.lstrip(b"\xef\xbb\xbf \t\r\n\0")[:1] == b"<"
+    return start.lstrip(_BLANKS)[:1] == b"<"
 
 
 def read_edifact(
@@ -301,6 +322,8 @@ def frame(envelope: Envelope) -> str:
 
 def reread(usage: Usage, data: bytes, frame: str, charset: str) -> Any:
     """The node of a message that was checked before, from its kept bytes."""
+    if usage.form is not None:
+        return usage.form.read(data).documents[0].root
     if usage.rule.format == "xml":
         return gate.parse(data)[0]
     parts = reader.read([frame.encode("latin-1"), data], charset=charset or None)
@@ -334,6 +357,50 @@ def _open_xml(site: Site, interchange: Interchange, data: bytes, now: datetime, 
         findings.append(Finding("signature.missing", Place(path=str(root.tag))))
     opened = OpenedMessage(interchange.name, usage, root, data, tuple(findings), content=whole)
     return Opened((opened if opened.rejected else _understand(site, opened, now),), reference=whole, content=whole)
+
+
+def _open_json(site: Site, interchange: Interchange, data: bytes, now: datetime, asked: Asked) -> Opened:
+    scanned = json.scan(data)
+    if isinstance(scanned, Finding):
+        return Opened((), (scanned,), reference=_sha(data), content=_sha(data), how=Written())
+    usage = site.of_root(scanned.root)
+    if usage is None or not isinstance(usage.form, json.JsonForm):
+        place = scanned.source.place(Spot(scanned.value.at), scanned.root)
+        found = Finding("opening.unknown_kind", place, scanned.root or "{…}", ", ".join(sorted(site.kinds)))
+        return Opened((), (found,), reference=_sha(data), content=_sha(data), how=Written())
+    reading = Reading((usage.form.document(scanned, data),))
+    return _recorded(site, interchange, usage, reading, data, now, asked)
+
+
+def _open_named(site: Site, interchange: Interchange, data: bytes, now: datetime, asked: Asked) -> Opened:
+    usage = site.of_name(interchange.name)
+    if usage is None or usage.form is None:
+        raise DeclarationError(f"{interchange.name} has no form")
+    return _recorded(site, interchange, usage, usage.form.read(data), data, now, asked)
+
+
+def _recorded(
+    site: Site, interchange: Interchange, usage: Usage, reading: Reading, data: bytes, now: datetime, asked: Asked
+) -> Opened:
+    """Every document of a file of JSON, CSV or flat records, judged as XML documents are."""
+    guide, whole, rule = agreed(site, interchange, usage.name), _sha(data), usage.rule
+    findings = list(guide.judged(reading.findings))
+    if asked.signature and party_of(site, interchange).signed:  # there is no way in yet for a signature of these
+        findings.append(Finding("signature.missing", Place(path=rule.root)))
+    how = Written(rule.charset, rule.terminator, rule.escape) if rule.format == "flat" else Written(rule.charset)
+    messages: list[OpenedMessage] = []
+    if not rejects(findings) and usage.schema is not None:
+        lists = site.external(site.day(interchange.received_at))
+        for number, document in enumerate(reading.documents, 1):
+            found = [*document.findings, *usage.schema.check(document.root, lists.check)]
+            placed = tuple(document.placed(guide.checked(found, document.root)))
+            reference = interchange.name if len(reading.documents) == 1 else f"{interchange.name}/{number}"
+            opened = OpenedMessage(reference, usage, document.root, document.data, placed, content=_sha(document.data))
+            messages.append(opened if opened.rejected else _understand(site, opened, now))
+    return Opened(tuple(messages), tuple(findings), reference=whole, content=whole, how=how)
+
+
+_OPEN = {"xml": _open_xml, "edifact": _open_edifact, "json": _open_json, "csv": _open_named, "flat": _open_named}
 
 
 def _understand(site: Site, opened: OpenedMessage, now: datetime) -> OpenedMessage:

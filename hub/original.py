@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from dataclasses import dataclass
 from functools import cached_property
 
 from hub.edifact.model import Envelope, Separators
@@ -16,11 +17,20 @@ _REACH = 4096
 """Bytes to both sides of a place that are looked at for it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How a file without an envelope is written: its codec, what ends a line of it, and what releases that sign."""
+
+    charset: str = "utf-8"
+    terminator: str = "\n"
+    release: str = ""
+
+
 class Original:
     """`data` in the character set and with the service characters of its envelope; XML in its own encoding."""
 
-    def __init__(self, data: bytes, envelope: Envelope | None = None) -> None:
-        signs = envelope.separators if envelope else Separators()
+    def __init__(self, data: bytes, envelope: Envelope | Written | None = None) -> None:
+        signs = envelope.separators if isinstance(envelope, Envelope) else envelope or Separators()
         self.codec = envelope.charset if envelope else "utf-8"
         self.terminator, self.release = signs.terminator.encode(), signs.release.encode()
         decoded = encoding.decode(data) if envelope is None and data.lstrip()[:1] == b"<" else None
@@ -37,15 +47,16 @@ class Original:
 
     def _behind(self, at: int, last: int | None = None) -> int:
         """Where the next line begins: behind a terminator that is not released, and the line break that follows it."""
-        sign = b"\n" if self.xml else self.terminator
+        plain = self.xml or self.terminator == b"\n"
+        sign = b"\n" if plain else self.terminator
         last = len(self.data) if last is None else last
         end = self.data.find(sign, at, last)
-        while end >= 0 and not self.xml and self._released(end):
+        while end >= 0 and not plain and self._released(end):
             end = self.data.find(sign, end + 1, last)
         if end < 0:
             return last
         end += 1
-        while end < last and self.data[end : end + 1] in (b"\r", b"\n") and not self.xml:
+        while end < last and self.data[end : end + 1] in (b"\r", b"\n") and not plain:
             end += 1
         return end
 

@@ -10,7 +10,7 @@ from typing import Any
 from hub.catalogue import LANGUAGES, contrl_code, describe, text, where
 from hub.edifact.model import Envelope
 from hub.finding import Finding, rejects
-from hub.original import Original
+from hub.original import Original, Written
 from hub.plain import plain
 
 SHOWN = 500
@@ -20,7 +20,7 @@ WHOLE, AROUND = 400, 2
 
 
 def explain(
-    name: str, data: bytes, findings: Sequence[Finding], base: int = 0, envelope: Envelope | None = None
+    name: str, data: bytes, findings: Sequence[Finding], base: int = 0, envelope: Envelope | Written | None = None
 ) -> tuple[bytes, bytes]:
     """(the text that a person reads, the JSON that a program reads), both UTF-8.
 
@@ -37,14 +37,24 @@ def moved(finding: Finding, base: int) -> Finding:
 
 
 def explain_in(
-    lang: str, name: str, data: bytes, findings: Sequence[Finding], base: int = 0, envelope: Envelope | None = None
+    lang: str,
+    name: str,
+    data: bytes,
+    findings: Sequence[Finding],
+    base: int = 0,
+    envelope: Envelope | Written | None = None,
 ) -> str:
     """The findings, each with its place in the file, in one language; the first SHOWN of them."""
     return "\n".join(line for _, line in explained(lang, name, data, findings, base, envelope))
 
 
 def explained(
-    lang: str, name: str, data: bytes, findings: Sequence[Finding], base: int = 0, envelope: Envelope | None = None
+    lang: str,
+    name: str,
+    data: bytes,
+    findings: Sequence[Finding],
+    base: int = 0,
+    envelope: Envelope | Written | None = None,
 ) -> Iterator[tuple[str, str]]:
     """The same as (what it is, the line): title, error or warning, place, text, caret, remedy, skipped."""
     original = Original(data, envelope)
@@ -63,13 +73,13 @@ def explained(
         yield "skipped", text("rejection.more", lang, count=len(findings) - SHOWN)
 
 
-def annotated(data: bytes, findings: Sequence[Finding], lang: str, envelope: Envelope | None = None) -> str:
+def annotated(data: bytes, findings: Sequence[Finding], lang: str, envelope: Envelope | Written | None = None) -> str:
     """The file in lines, one segment each, and under each line carets and what is wrong there."""
     return "".join(f"{line}\n" for _, line in annotated_lines(data, findings, lang, envelope))
 
 
 def annotated_lines(
-    data: bytes, findings: Sequence[Finding], lang: str, envelope: Envelope | None = None
+    data: bytes, findings: Sequence[Finding], lang: str, envelope: Envelope | Written | None = None
 ) -> Iterator[tuple[str, str]]:
     """The same as (what it is, the line): text, skipped, caret, error or warning, and remedy. First what names no
     place in the file."""

@@ -48,10 +48,10 @@ def explain(desk: Desk, outcome: Outcome, ix: Interchange, opened: Opened, wrong
     base = ix.origin.base if ix.origin else 0
     if not rejects(list(wrong)):
         if told := [finding for finding in wrong if finding.args.get("tell")]:
-            words, _ = rejection.explain(ix.name, opened.data, told, base, opened.envelope)
+            words, _ = rejection.explain(ix.name, opened.data, told, base, opened.written)
             _file(desk, outcome, ix, "told", "", f"{legal(ix.name)}.{ix.id}.told.txt", outcome.keep(words), "inbound")
         return
-    words, machine = rejection.explain(ix.name, opened.data, wrong, base, opened.envelope)
+    words, machine = rejection.explain(ix.name, opened.data, wrong, base, opened.written)
     outcome.use(ix.sha256)
     _file(desk, outcome, ix, "original", "", f"{ix.id}.{legal(ix.name)}", ix.sha256, "error")
     _file(desk, outcome, ix, "reasons", "", f"{ix.id}.{legal(ix.name)}.error.txt", outcome.keep(words), "error")

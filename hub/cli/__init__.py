@@ -1,6 +1,6 @@
 """The command line. Start-up imports nothing heavy; each command loads what it needs when it runs.
 
-    declarations  init check translate                 operating  status trace held release resend cancel settle hold
+    declarations  init check translate test            operating  status trace held release resend cancel settle hold
     running       up run drain demo send                     cert       init issue list revoke
     restoring     fence
     prove         crash                                evidence   export verify            audit  verify heads
@@ -24,6 +24,7 @@ from hub.cli import (
     cert,
     declarations,
     evidence,
+    golden,
     health,
     judging,
     operating,
@@ -54,6 +55,7 @@ app = typer.Typer(
 )
 for command in (
     *declarations.COMMANDS,
+    *golden.COMMANDS,
     *judging.COMMANDS,
     *running.COMMANDS,
     *operating.COMMANDS,

@@ -83,9 +83,9 @@ def _show(one: Judged, name: str, lang: str | None, annotate: bool) -> None:
     speak, opened = language(lang), one.opened
     findings = [*(moved(finding, -one.base) for finding in one.said), *one.findings]
     if annotate:
-        _paint(annotated_lines(opened.data, findings, speak, opened.envelope))
+        _paint(annotated_lines(opened.data, findings, speak, opened.written))
     elif findings:
-        _paint(explained(speak, name, opened.data, findings, one.base, opened.envelope))
+        _paint(explained(speak, name, opened.data, findings, one.base, opened.written))
 
 
 def _paint(lines: Iterable[tuple[str, str]]) -> None:

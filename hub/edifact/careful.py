@@ -49,7 +49,9 @@ class Careful:
         terminator = self.separators.terminator
         odd = window.encode("latin-1").translate(None, self._usual)
         mark = _line_end(window, odd, self.separators) if odd else terminator
-        if mark is None or window[0] <= " " or mark + " " in window or mark + terminator in window:
+        if mark is None or window[0] <= " " or window[0] == terminator:
+            return None
+        if mark + " " in window or mark + terminator in window:
             return None
         return None if any(pair in window for pair in self._trailing) else mark
 
@@ -120,18 +122,20 @@ def _line_end(window: str, odd: bytes, separators: Separators) -> str | None:
     if ends * breaks != len(odd):
         return None
     others = window.count(terminator) - ends
-    if not release or not others:
+    if not release:
         return None if others else mark
-    # The terminators without a break must all be released ones.
+    # The terminators without a break must all be released ones, and none with a break.
     pair = release + terminator
-    doubtful = release + pair in window or release + mark in window
-    return mark if not doubtful and others == window.count(pair) else None
+    if release + mark in window or release + pair in window or others != window.count(pair):
+        return None
+    return mark
 
 
 @lru_cache(maxsize=64)
 def _control(separators: Separators) -> re.Pattern[str]:
-    signs = {chr(code) for code in (*range(32), *range(127, 160))} - {"\r", "\n"}
-    return re.compile(f"[{re.escape(''.join(sorted(signs - set(separators.element + separators.component))))}]")
+    service = separators.component + separators.element + separators.release + separators.repetition
+    signs = {chr(code) for code in (*range(32), *range(127, 160))} - set(service + separators.terminator + "\r\n")
+    return re.compile(f"[{re.escape(''.join(sorted(signs)))}]")
 
 
 @lru_cache(maxsize=64)

@@ -19,10 +19,11 @@ _SENTINELS = "\ud800\ud801\ud802\ud803"
 def advice(signs: str, offset: int) -> tuple[Separators, list[Finding]]:
     """UNA: component, element, decimal mark, release, repetition (space: none), terminator."""
     component, element, decimal, terminator = signs[0], signs[1], signs[2], signs[5]
-    release, repetition = signs[3].strip(), signs[4].strip()
-    used = [component, element, terminator] + [sign for sign in (release, repetition) if sign]
-    bad = len(set(used)) < len(used) or any(sign.isalnum() or sign in " \0" or not sign.isascii() for sign in used)
-    if bad or decimal.isalnum():
+    release, repetition = signs[3].replace(" ", ""), signs[4].replace(" ", "")
+    within = [sign for sign in (component, element, release, repetition) if sign]
+    used = [*within, terminator]
+    odd = any(sign.isalnum() or not sign.isascii() for sign in (*used, decimal))
+    if odd or len(set(used)) < len(used) or any(sign in BLANK for sign in within) or terminator in " \t\0":
         place = Place(tag="UNA", offset=offset)
         return Separators(), [Finding("edifact.una_invalid", place, found=signs)]
     return Separators(component, element, decimal, release, repetition, terminator), []

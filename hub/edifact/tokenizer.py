@@ -89,7 +89,12 @@ class Tokenizer:
                 walk = self._as_they_are if mark and self._within(pieces, done) else self._one_by_one
                 yield from walk(pieces, source.offset, step)
                 source.at = done - source.base
-            elif not self._more():
+                continue
+            left = source.left
+            if left and begins(source, self.separators):  # what ends its segments may be another sign
+                tag = source.text[source.at : source.at + 3]
+                yield Segment(tag, [], self.number, source.offset), source.offset
+            elif source.left == left and not self._more():
                 return
 
     def _window(self) -> str:
@@ -163,6 +168,9 @@ class Tokenizer:
                 if self.separators.terminator not in _BREAKS and len(self.found) < KEEP:
                     self.note(Finding("edifact.segment_empty", Place(offset=offset)))
                 continue
+            if text[:3] in _HEADERS and self._begins(offset):
+                yield Segment(text[:3], [], self.number, offset), end
+                return
             if end > self._bound:
                 self.excess = limit("interchange", self.limits.interchange, offset)
             if self.excess or self._exceeds(text, offset):
@@ -186,15 +194,12 @@ class Tokenizer:
         elements: list[Element] | None = None if sign else []
         cut = self.careful.cut
         if not _TAG.match(tag):
-            if not tag.isalnum():
-                elements = cut(tag + sign + text)
-                tag = self._nested(elements.pop(0), offset)
-            self._odd_tag(tag, offset)
+            tag = self._odd_tag(tag, offset)
+        elif tag not in SERVICE and tag not in _HEADERS:
+            _ordinary.add(tag)
         if tag in SERVICE:
             yield Segment(tag, elements, self.number, offset, text, cut), end
         elif self.segments:
-            if elements is None and tag not in _HEADERS:
-                _ordinary.add(tag)
             self.segments.append(Segment(tag, elements, len(self.segments) + 1, offset, text, cut))
             if len(self.segments) > self.limits.segments:
                 self.excess = limit("segments", self.limits.segments, offset)
@@ -219,18 +224,16 @@ class Tokenizer:
             place = Place(message, number, tag, offset=offset + fault.at)
             self.note(Finding(fault.code, place, fault.found, fault.expected, fault.severity))
 
-    def _nested(self, head: Element, offset: int) -> str:
-        """The tag of a segment; told when it has components (explicit nesting, ISO 9735 §9.2)."""
-        if len(head) > 1:
-            place = Place(tag=head[0], offset=offset)
-            self.note(Finding("edifact.nesting", place, found=printable(":".join(head))[:40]))
-        return head[0]
-
-    def _odd_tag(self, tag: str, offset: int) -> None:
-        """A tag that is not three capital letters or digits is told, unless something about its signs was."""
-        if len(self.found) < KEEP and tag.isascii() and tag.isprintable() and not _TAG.match(tag):
-            number = len(self.segments) + 1 if self.segments else self.number
-            self.note(Finding("edifact.tag", Place(segment=number, offset=offset), found=tag[:16]))
+    def _odd_tag(self, tag: str, offset: int) -> str:
+        """The tag without explicit nesting (ISO 9735 §9.2); told, as is what is not three capital letters or digits."""
+        head, nesting, _ = tag.partition(self.separators.component)
+        if len(self.found) < KEEP:
+            if nesting:
+                self.note(Finding("edifact.nesting", Place(tag=head, offset=offset), found=printable(tag[:40])))
+            if head.isascii() and head.isprintable() and not _TAG.match(head):  # what cannot be printed was told
+                number = len(self.segments) + 1 if self.segments else self.number
+                self.note(Finding("edifact.tag", Place(segment=number, offset=offset), found=head[:16]))
+        return head
 
     def _blank(self, blank: str, offset: int) -> None:
         """NUL between segments is told, once."""

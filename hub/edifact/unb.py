@@ -16,10 +16,8 @@ Placed = Callable[[Segment, int | None, int | None], Place]
 VERSIONS = ("1", "2", "3", "4")
 _REPETITION = "*"
 _MANDATORY = ((1, 1, "S001 0001"), (1, 2, "S001 0002"), (2, 1, "S002 0004"), (3, 1, "S003 0010"), (5, 1, "0020"))
-_ANSWERS = {"4": ("", "1", "2")}
-_TESTS = {"4": ("", "1", "2", "3", "4", "5")}
-_ANSWER, _TEST = ("", "1"), ("", "1", "5")
-"""0031 and 0035: the codes of version 4, and of those before it."""
+_CODES = ((9, "0031", ("", "1")), (11, "0035", ("", "1", "5")))
+_CODES_4 = ((9, "0031", ("", "1", "2")), (11, "0035", ("", "1", "2", "3", "4", "5")))
 
 
 def charset(segment: Segment, agreed: str | None) -> str | None:
@@ -81,16 +79,11 @@ def faults(segment: Segment, agreed: str | None, separators: Separators, place: 
         if not right(value):
             yield Finding("edifact.unb_date", place(segment, 4, component), found=printable(f"{day}:{time}"[:40]))
             break
-    for element, name, codes in (
-        (9, "0031", _ANSWERS.get(version, _ANSWER)),
-        (11, "0035", _TESTS.get(version, _TEST)),
-    ):
+    for element, name, codes in _CODES_4 if version == "4" else _CODES:
         value = segment.get(element)
         if value not in codes:
-            expected = ", ".join(codes[1:])
-            yield Finding(
-                "edifact.unb_code", place(segment, element, 1), printable(value[:16]), expected, args={"name": name}
-            )
+            found, expected = printable(value[:16]), ", ".join(codes[1:])
+            yield Finding("edifact.unb_code", place(segment, element, 1), found, expected, args={"name": name})
 
 
 def real_date(text: str) -> bool:

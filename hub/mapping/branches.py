@@ -8,10 +8,10 @@ from typing import Any
 
 from hub.errors import DeclarationError
 from hub.mapping.facts import RuleFact
-from hub.mapping.leaves import Value, choices, quiet, without
+from hub.mapping.leaves import Value, choices, quiet
 from hub.mapping.loops import looping
 from hub.mapping.plan import MEMBERS, NUMBER, Emit, Find, Here, Run, When, bad, word
-from hub.mapping.rules import Branch, Rule, Spot
+from hub.mapping.rules import Branch, Rule, Spot, without
 from hub.mapping.sources import every, inside
 
 OPTIONS = ("each", "at", "when")

@@ -12,12 +12,12 @@ from hub.edifact.model import Group, Segment
 from hub.mapping import lineage
 from hub.mapping.branches import OPTIONS, chosen, is_choice, learn, learnt, looped, scope
 from hub.mapping.edifact_source import GROUP
-from hub.mapping.leaves import is_leaf, value, without
+from hub.mapping.leaves import is_leaf, value
 from hub.mapping.narrow import Fit, fit, longest, policies, transliterated
 from hub.mapping.path import parse_path
 from hub.mapping.places import places, spec_of
 from hub.mapping.plan import EdifactFacts, Emit, Here, Leaf, Run, bad, like
-from hub.mapping.rules import Branch, Listing, Rule, Spot
+from hub.mapping.rules import Branch, Listing, Rule, Spot, without
 from hub.mapping.spread import Spread, fitting, is_spread, lines, spread
 
 _ANY = sys.maxsize  # longer than every value

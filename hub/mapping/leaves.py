@@ -9,7 +9,7 @@ from hub.mapping import lineage, totals
 from hub.mapping.conditions import condition
 from hub.mapping.functions import FUNCTIONS, Step, Type, step
 from hub.mapping.plan import Find, Here, Leaf, Run, When, bad, like, word
-from hub.mapping.rules import Branch, Listing, Rule, Spot, Text
+from hub.mapping.rules import Branch, Listing, Rule, Spot, Text, without
 from hub.mapping.sources import composite, first, once, text_of
 from hub.mapping.tables import mapped, party
 
@@ -206,14 +206,6 @@ def choices(rule: Rule) -> list[tuple[Rule, Rule | None]]:
         inner = without(item, ("when",)) if isinstance(item, Branch) else item
         found.append((inner, when))
     return found
-
-
-def without(rule: Branch, names: tuple[str, ...]) -> Branch:
-    """`rule` without these keys."""
-    if not any(name in names for name, _ in rule.entries):
-        return rule
-    kept = [(entry, key) for entry, key in zip(rule.entries, rule.keys, strict=True) if entry[0] not in names]
-    return Branch(tuple(entry for entry, _ in kept), rule.spot, tuple(key for _, key in kept))
 
 
 def quiet(rule: Rule, here: Here) -> tuple[When, str]:

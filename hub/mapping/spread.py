@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hub.mapping.leaves import Value, number_of, value, without
+from hub.mapping.leaves import Value, number_of, value
 from hub.mapping.plan import Here, Run, bad, word
-from hub.mapping.rules import Branch, Rule
+from hub.mapping.rules import Branch, Rule, without
 
 MORE = "segment"
 

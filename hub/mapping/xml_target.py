@@ -13,10 +13,10 @@ from lxml import etree
 
 from hub.mapping import lineage
 from hub.mapping.branches import OPTIONS, Scope, chosen, is_choice, learn, learnt, looped, scope
-from hub.mapping.leaves import HEADS, is_leaf, value, without
+from hub.mapping.leaves import HEADS, is_leaf, value
 from hub.mapping.narrow import fit, policies
 from hub.mapping.plan import LONG, Emit, Here, Leaf, Run, bad, like
-from hub.mapping.rules import Branch, Listing, Rule, Spot
+from hub.mapping.rules import Branch, Listing, Rule, Spot, without
 from hub.mapping.spread import fitting, is_spread, lines, spread
 from hub.xml.schema import Schema
 

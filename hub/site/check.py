@@ -290,9 +290,9 @@ def _routes(d: Declared) -> Iterator[Finding]:
 
 
 def _passes(d: Declared, source: str, kind: str) -> bool:
-    """True when a message of kind `source` can be sent as `kind`: mapped, or as it came when it is XML."""
+    """True when a message of kind `source` can be sent as `kind`: mapped, or as it came when it is no EDIFACT."""
     have = {source, d.rules[source].becomes} - {""}
-    return (kind in have and d.rules[kind].format == "xml") or d.led(have, kind)
+    return (kind in have and d.rules[kind].format != "edifact") or d.led(have, kind)
 
 
 # ---- kinds
@@ -319,15 +319,27 @@ def _kinds(d: Declared) -> Iterator[Finding]:
 
 
 def _recognised(d: Declared) -> Iterator[Finding]:
-    """A message is of one kind: by type and release of UNH, or by namespace and name of the root element."""
-    first: dict[tuple[str, str], str] = {}
+    """A message is of one kind: by type and release of UNH, by namespace and name of the root element, by the only
+    name of a JSON object, or by the name of its file."""
+    first: dict[tuple[str, ...], str] = {}
     for name, usage in d.kinds.items():
-        rule = usage.rule
-        by = (usage.schema.namespace, rule.root) if usage.schema else (rule.type, rule.release)
+        by, key = _sign(usage)
         if by in first:
-            at = ("kinds", name, "root" if usage.schema else "type")
+            at = ("kinds", name, key)
             yield d.sources[usage.system].finding("site.ambiguous_kind", at, name, first[by])
-        first.setdefault(by, name)
+        if any(by):
+            first.setdefault(by, name)
+
+
+def _sign(usage: Usage) -> tuple[tuple[str, ...], str]:
+    """By what messages of a kind are known, and the key of the declaration that says so."""
+    rule = usage.rule
+    if rule.format == "edifact":
+        return (rule.type, rule.release), "type"
+    if rule.format in ("xml", "json"):
+        space = usage.schema.namespace if usage.schema and rule.format == "xml" else ""
+        return (rule.format, space, rule.root), "root"
+    return (rule.names.lower(),), "names"
 
 
 # ---- cases

@@ -19,6 +19,7 @@ from hub.mapping.codes import Table
 from hub.mapping.fragments import fragments
 from hub.site import guidecheck, guides
 from hub.site.check import Declared, cross_check
+from hub.site.forms import NEEDED, copies, form, refuse_idle
 from hub.site.model import Kind, Routes, System
 from hub.site.site import Site, Usage, fingerprint
 from hub.standards import codelist
@@ -50,6 +51,7 @@ def load(folder: Path, register: Register | None = None, signer: Signer | None =
     rules = {kind: rule for system in systems.values() for kind, rule in system.kinds.items()}
     parties = _parties(port[1]) if port else {}
     mappings, written = _mappings(folder, rules, kinds, tables, parties, whole, files, findings)
+    _copies(kinds, sources, mappings, written, findings)
     if port is not None and whole:
         declared = Declared(folder, port[0], port[1], sources, systems, rules, kinds, mappings, written, tables)
         findings += cross_check(declared)
@@ -71,7 +73,7 @@ def load(folder: Path, register: Register | None = None, signer: Signer | None =
         signer,
         fingerprint([*files, *_standards(folder, files)]),
         {(u.rule.type, u.rule.release): u for u in kinds.values() if u.rule.format == "edifact"},
-        {f"{{{u.schema.namespace}}}{u.rule.root}": u for u in kinds.values() if u.schema},
+        {f"{{{u.schema.namespace}}}{u.rule.root}": u for u in kinds.values() if u.schema and u.rule.format == "xml"},
         tuple(findings),
         lists=tuple(lists),
         guides=guides.Guides(made, {one.name: one for one in lists}),
@@ -167,10 +169,11 @@ def _kinds(
 def _usage(folder: Path, kind: str, system: str, rule: Kind, directories: Directories, source: Declaration) -> Usage:
     """One kind with its facts. Raises DeclarationError with findings."""
     at = ("kinds", kind)
-    for name in ("schema", "root") if rule.format == "xml" else ("type", "release"):
+    for name in NEEDED[rule.format]:
         if not getattr(rule, "schema_" if name == "schema" else name):
             raise _no(source.finding("site.missing_key", (*at, name), expected=name))
-    if rule.format == "xml":
+    refuse_idle(kind, rule, source)
+    if rule.format != "edifact":
         path = folder / "schemas" / rule.schema_
         if not path.is_file():
             there = [relative(folder / "schemas", file) for file in (folder / "schemas").rglob("*.xsd")]
@@ -178,7 +181,7 @@ def _usage(folder: Path, kind: str, system: str, rule: Kind, directories: Direct
         schema = Schema(path)
         if not schema.has((rule.root,)):
             raise _no(source.finding("site.unknown_name", (*at, "root"), rule.root, near(rule.root, schema.children())))
-        return Usage(kind, system, rule, schema=schema)
+        return Usage(kind, system, rule, schema=schema, form=form(kind, rule, schema, source))
     if rule.release.count(":") != 1:
         raise _no(source.finding("site.bad_value", (*at, "release"), rule.release, "D:96B"))
     where = "release"
@@ -316,6 +319,25 @@ def _mappings(
             place = Place(file=name, line=1, column=1)
             findings.append(Finding("mapping.unreadable", place, _said(fault), "from, to, and document or message"))
     return made, written
+
+
+def _copies(
+    kinds: dict[str, Usage],
+    sources: dict[str, Declaration],
+    mappings: dict[tuple[str, str], language.Mapping],
+    written: dict[tuple[str, str], Declaration],
+    findings: list[Finding],
+) -> None:
+    """Add the mappings between forms of one document, but where somebody has written one."""
+    try:
+        for rules in copies(kinds, sources):
+            source, key = rules.sources[""], (rules.sources[""], rules.target)
+            if key not in mappings:
+                facts = {"": _facts(kinds[source])}
+                mappings[key] = language.compile(rules, facts, _facts(kinds[rules.target]), {})
+                written[key] = Declaration(rules.name, rules.body)
+    except DeclarationError as fault:
+        findings.extend(fault.findings)
 
 
 def _unknown(source: Declaration, mapping: language.Rules, rules: dict[str, Kind]) -> list[Finding]:

@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -23,7 +23,12 @@ def _duration(value: Any) -> Any:
     return span(value) if isinstance(value, str) else value
 
 
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
+def _written(pattern: str, example: str) -> WithJsonSchema:
+    """What an editor is told of a value that is written as a text of its own form."""
+    return WithJsonSchema({"type": "string", "pattern": f"^{pattern}$", "description": example})
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration), _written("[0-9]{1,6}\\s*[smhd]", "30s, 15m, 2h, 1d")]
 """A natural time span: 30s, 15m, 2h, 1d."""
 
 
@@ -47,6 +52,10 @@ def _rate(value: Any) -> Any:
         raise ValueError("write a rate as 600 per minute (second, minute, hour, day)")
     return value
 
+
+_PER = _written("[1-9][0-9]{0,8} per (second|minute|hour|day)", "600 per minute")
+Throttle = Annotated[Rate | None, BeforeValidator(_rate), _PER]
+"""A rate, or none."""
 
 Level = Literal["transport", "syntax", "application", "business", "closing"]
 """What an answer speaks of, from the lowest: it arrived; it can be read; it is in the system; yes or no; it is over."""
@@ -76,7 +85,7 @@ class Endpoint(Part):
 
     adapter: str
     options: dict[str, Any] = {}
-    sign: dict[Literal["xml", "edifact"], Literal["xmldsig", "cms"]] = {}
+    sign: dict[Literal["xml", "edifact", "json", "csv", "flat"], Literal["xmldsig", "cms"]] = {}
     retry: Retry = Retry()
     attention: Duration = timedelta(hours=4)  # by when somebody should have looked at what went wrong
 
@@ -95,7 +104,7 @@ class Party(Part):
     acknowledge: Literal["always", "asked", "never"] = "asked"  # CONTRL
     max_size: int = 50_000_000
     backlog: int = 500  # unopened interchanges; above it the hub leaves the rest at their source
-    rate: Annotated[Rate | None, BeforeValidator(_rate)] = None  # interchanges taken in; the rest stays at its source
+    rate: Throttle = None  # interchanges taken in; the rest stays at its source
     test_only: bool = False
 
 
@@ -208,10 +217,14 @@ def _room(value: Any) -> Any:
     return Room(number, 0) if match[2] == "%" else Room(0, number * _SIZES[match[2]])
 
 
+Share = Annotated[Room, BeforeValidator(_room), _written("[0-9]{1,6}\\s*(%|MB|GB|TB)", "10%, 5 GB")]
+"""Room on a disk: 10%, 5 GB."""
+
+
 class Limits(Part):
     """What the hub watches over itself (hub.conditions)."""
 
-    disk: Annotated[Room, BeforeValidator(_room)] = Room(10, 0)  # less free where spool/ is: nothing is taken in
+    disk: Share = Room(10, 0)  # less free where spool/ is: nothing is taken in
     unopened: Duration = timedelta(minutes=15)  # nothing that came in should wait longer to be opened
     certificates: list[int] = [60, 30, 7]  # days before the end at which somebody is told
     clock: Duration | None = None  # how far this machine's clock may be off; None: nobody asks
@@ -270,15 +283,40 @@ class Answers(Part):
     reasons: Reasons | None = None
 
 
-class Kind(Part):
+class RecordType(Part):
+    """One type of flat record. Fields by position: a path below `opens`, `=text`, `#records`, or "" for none."""
+
+    opens: str | None = None  # path of the element that it is, from the root
+    fields: list[str] = []
+
+
+class Layout(Part):
+    """How a document of a schema stands in CSV or flat records (hub.records)."""
+
+    names: str = ""  # files of such a name are this kind, as "*.csv"
+    charset: Literal["utf-8", "gb18030", "gbk", "big5", "iso-8859-1"] = "utf-8"
+    row: str = ""  # CSV: path of the element that repeats, from the root
+    columns: dict[str, str] = {}  # header -> path below the row
+    head: dict[str, str] = {}  # header -> path from the root, of values that stand in each line
+    split: list[str] = []  # headers of head: where their values change, another document begins
+    delimiter: str = Field(default=",", pattern=r'^[^"\r\n]$')
+    header: bool = True  # the first line has the headers
+    guard: bool = False  # write ' before what a spreadsheet would take for a formula
+    records: dict[str, RecordType] = {}  # flat: by tag, in the order in which they are written
+    separator: str = Field(default=":", pattern=r"^[^A-Za-z0-9\s]$")
+    terminator: str = Field(default="'", pattern=r"^([^A-Za-z0-9\s]|\n)$")
+    escape: str = Field(default="?", pattern=r"^[^A-Za-z0-9\s]?$")  # empty: none
+
+
+class Kind(Layout):
     """What a message is."""
 
-    format: Literal["edifact", "xml"]
+    format: Literal["edifact", "xml", "json", "csv", "flat"]
     type: str = ""  # EDIFACT 0065
     release: str = ""  # EDIFACT 0052:0054, "D:96B"
     association: str = ""  # EDIFACT 0057
-    schema_: str = Field(default="", alias="schema")  # XML, below schemas/
-    root: str = ""  # XML root element
+    schema_: str = Field(default="", alias="schema")  # of all but EDIFACT, below schemas/
+    root: str = ""  # its root element
     becomes: str = ""  # the canonical kind it is mapped to on arrival
     keys: dict[str, str] = {}
     document: str = ""  # path of the business number: the same number twice is a duplicate or a conflict

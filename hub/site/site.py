@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 import zoneinfo
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from hub.finding import Finding
 from hub.identity.keys import Signer
 from hub.identity.register import Register
 from hub.mapping.compile import Mapping, text_of
+from hub.records.tree import Form
 from hub.site.guides import Guides
 from hub.site.model import Kind, Party, Routes, System
 from hub.standards.codelist import CodeList
@@ -43,6 +45,7 @@ class Usage:
     spec: MessageSpec | None = None
     schema: Schema | None = None
     readers: dict[str, Reader] = field(default_factory=dict)
+    form: Form | None = None  # of JSON, CSV and flat records
 
     def value(self, node: Any, path: str) -> str:
         """The first value at `path`, or ""."""
@@ -58,9 +61,12 @@ class Usage:
         return self.value(part, path)
 
     def write(self, node: Any) -> tuple[bytes, list[Finding]]:
-        """An XML document of this kind as bytes, and what its schema says of it."""
-        data: bytes = etree.tostring(node, encoding="UTF-8", xml_declaration=True)
-        return data, self.schema.check(node) if self.schema else []
+        """A document of this kind as bytes, and what its schema says of it; and what of it its form cannot hold."""
+        wrong = self.schema.check(node) if self.schema else []
+        if self.form is not None:
+            data, lost = self.form.write(node)
+            return data, [*wrong, *lost]
+        return etree.tostring(node, encoding="UTF-8", xml_declaration=True), wrong
 
     def write_edifact(self, tree: Group, reference: str, separators: Any) -> str:
         """An EDIFACT message of this kind, UNH to UNT."""
@@ -93,6 +99,15 @@ class Site:
     lists: tuple[CodeList, ...] = ()  # dated code lists
     guides: Guides = field(default_factory=Guides)
     _days: dict[date, External] = field(default_factory=dict, repr=False, compare=False)
+
+    def of_root(self, root: str) -> Usage | None:
+        """The kind of JSON documents whose only name is `root`."""
+        return next((u for u in self.kinds.values() if u.rule.format == "json" and u.rule.root == root), None)
+
+    def of_name(self, name: str) -> Usage | None:
+        """The kind that files of such a name are; of several patterns the longest decides."""
+        known = [u for u in self.kinds.values() if u.rule.names and _fits(name, u.rule.names)]
+        return max(known, key=lambda usage: len(usage.rule.names), default=None)
 
     @property
     def parties(self) -> dict[str, Party]:
@@ -130,6 +145,10 @@ class Site:
             if target == kind and have.issuperset(names):
                 return names, mapping
         return None
+
+
+def _fits(name: str, pattern: str) -> bool:
+    return fnmatch.fnmatchcase(name.lower(), pattern.lower())
 
 
 def fingerprint(files: list[Path]) -> str:

@@ -107,7 +107,7 @@ class _Row(_Part):
     en: str = ""
 
 
-class _List(_Part):
+class ListFile(_Part):
     name: str = Field(alias="list")
     title: _Title
     source: str
@@ -165,7 +165,7 @@ def _meet(one: Entry, other: Entry) -> bool:
 def read(folder: Path, file: Path) -> CodeList:
     """The list in `file`, a `.list.yaml` below `folder`. Raises DeclarationError with all findings."""
     source = declaration.read(folder, file)
-    head = declaration.model(source, _List)
+    head = declaration.model(source, ListFile)
     rows = _Rows()
     if bool(head.file) == bool(head.entries):
         rows.findings.append(source.finding("site.bad_value", ("file",), head.file, "file, or entries"))

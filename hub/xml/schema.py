@@ -44,6 +44,7 @@ class Schema:
         except (etree.LxmlError, OSError) as error:
             raise _unusable(path, error) from error
         self.namespace: str = tree.getroot().get("targetNamespace", "")
+        self.files = tuple(files.values())  # it, and all that it includes or imports
         self._outline = Outline(self.namespace, files.values())
         self._identified = Identified(files.values(), self._outline, self._type)
 

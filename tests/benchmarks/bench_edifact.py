@@ -1,15 +1,20 @@
-"""EDIFACT side by side: `python tests/benchmarks/bench_edifact.py`.
+"""EDIFACT side by side: `python tests/benchmarks/bench_edifact.py [SIZE …] [--gigabyte]`, SIZE one of 2K 1M 50M.
 
 CPU time (time.process_time) of alternating rounds in one process with the garbage collector on; medians. The reader
 stands beside pydifact's tokenizer and parser on the same bytes: once to segments, which are cut into elements when
-somebody asks, and once with every element cut.
+somebody asks, once with every element cut, and once with structure, elements and codes checked. Each size comes with
+released characters in every bill (plain), without any, with many of them, and with line breaks. 50M takes minutes.
+--gigabyte reads an interchange of 1 GB chunk by chunk and measures the memory that takes.
 """
 
 from __future__ import annotations
 
+import resource
+import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -61,15 +66,18 @@ def alternating(contenders: dict[str, Callable[[], object]], rounds: int, calls:
     return {name: median(times[1:]) for name, times in taken.items()}
 
 
+MUCH = reader.Limits(interchange=2_000_000_000, messages=10_000_000)
+
+
 def read_segments(data: bytes) -> int:
     """Read message by message."""
-    return sum(len(part.segments) for part in reader.read([data]) if isinstance(part, RawMessage))
+    return sum(len(part.segments) for part in reader.read([data], MUCH) if isinstance(part, RawMessage))
 
 
 def read_elements(data: bytes) -> int:
     """Read message by message and cut every element."""
     seen = 0
-    for part in reader.read([data]):
+    for part in reader.read([data], MUCH):
         if isinstance(part, RawMessage):
             for segment in part.segments:
                 seen += len(segment.fresh())
@@ -90,7 +98,7 @@ def parse(text: str) -> int:
 def check_all(data: bytes, directories: Directories) -> int:
     """Read, build and check every message; the number of findings."""
     found = 0
-    for part in reader.read([data]):
+    for part in reader.read([data], MUCH):
         found += len(part.findings)
         if isinstance(part, RawMessage):
             directory = directories.get(f"{part.version}:{part.release}")
@@ -99,38 +107,69 @@ def check_all(data: bytes, directories: Directories) -> int:
     return found
 
 
-def main() -> None:
-    directories = Directories(ROOT / "schemas" / "edifact")
-    small, large = interchange(1), interchange(2600)
-    assert check_all(small, directories) == 0
-    inputs = {"golden": b"".join(path.read_bytes() for path in GOLDEN[:1]), "2 KB": small, "5 MB": large}
-    for name, data in inputs.items():
+VARIANTS: dict[str, Callable[[bytes], bytes]] = {
+    "plain": lambda data: data,
+    "no release": lambda data: data.replace(b"?'", b"").replace(b"?+", b""),
+    "many released": lambda data: data.replace(b"TIANJIN ", b"TIAN?+JIN?'S ?:"),
+    "line breaks": lambda data: data.replace(b"'", b"'\r\n").replace(b"?'\r\n", b"?'"),
+}
+SIZES = {"2K": (1, 31, 10), "1M": (540, 5, 1), "50M": (26_800, 1, 1)}
+"""Messages, rounds, calls a round."""
+
+MINE = ("segments", "every element", "all checked")
+THEIRS = ("tokenizer", "parser")
+
+
+def rows(size: str, directories: Directories) -> None:
+    """One line for each variant of the size: milliseconds, and how many times longer pydifact takes."""
+    messages, rounds, calls = SIZES[size]
+    for variant, change in VARIANTS.items():
+        data = change(interchange(messages))
         text = data.decode("ascii")
-        rounds, calls = (5, 1) if len(data) > 100_000 else (31, 10)
         times = alternating(
             {
-                "reader, segments": lambda data=data: read_segments(data),
-                "reader, every element": lambda data=data: read_elements(data),
-                "pydifact tokenizer": lambda text=text: tokenize(text),
-                "pydifact parser": lambda text=text: parse(text),
+                "segments": partial(read_segments, data),
+                "every element": partial(read_elements, data),
+                "all checked": partial(check_all, data, directories),
+                "tokenizer": partial(tokenize, text),
+                "parser": partial(parse, text),
             },
             rounds,
             calls,
         )
-        print(f"{name} ({len(data)} bytes): " + " · ".join(f"{who} {ms:.3f} ms" for who, ms in times.items()))
-        for mine in ("reader, segments", "reader, every element"):
-            for other in ("pydifact tokenizer", "pydifact parser"):
-                print(f"    {other} / {mine}: {times[other] / times[mine]:.1f}x")
-    messages = interchange(100)
-    times = alternating(
-        {
-            "one message": lambda: check_all(small, directories),
-            "hundred messages": lambda: check_all(messages, directories),
-        },
-        31,
-    )
-    print(f"read + structure + elements, message of {len(small)} bytes: {times['one message']:.3f} ms", end="")
-    print(f" · in an interchange of hundred {times['hundred messages'] / 100:.3f} ms each")
+        print(f"{size} {variant} ({len(data)} bytes): ", end="")
+        print(" · ".join(f"{who} {ms:.3f} ms" for who, ms in times.items()))
+        ratios = [f"{other}/{mine} {times[other] / times[mine]:.1f}x" for mine in MINE for other in THEIRS]
+        print("    " + " · ".join(ratios), flush=True)
+
+
+def gigabyte() -> None:
+    """Read 1 GB chunk by chunk: CPU seconds, and how far the memory of the process grew."""
+    block = "".join(cuscar(number) for number in range(1, 101)).encode()
+    times = 1_000_000_000 // len(block)
+
+    def chunks() -> Iterator[bytes]:
+        yield b"UNB+UNOA:3+TJLINE:ZZZ+TJEPORT:ZZZ+261123:0810+1'"
+        for _ in range(times):
+            yield block
+        yield b"UNZ+%d+1'" % (times * 100)
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.process_time()
+    read = sum(1 for part in reader.read(chunks(), MUCH) if isinstance(part, RawMessage))
+    took = time.process_time() - start
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    assert read == times * 100
+    print(f"1 GB, {read} messages: {took:.0f} s CPU, {grown:.1f} MB RSS above idle")
+
+
+def main() -> None:
+    if "--gigabyte" in sys.argv:
+        gigabyte()
+    directories = Directories(ROOT / "schemas" / "edifact")
+    assert check_all(interchange(1), directories) == 0
+    for size in [name for name in sys.argv[1:] if name in SIZES] or ([] if "--gigabyte" in sys.argv else SIZES):
+        rows(size, directories)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from hub.standards.external import External
 from hub.xml import gate
 from hub.xml.schema import Schema
 
-GOLDEN = ROOT / "mappings" / "manifest" / "cases" / "01-original" / "expected.xml"
+GOLDEN = ROOT / "mappings" / "manifest" / "cases" / "01-original" / "expected" / "manifest.xml"
 BUDGET = 0.3  # milliseconds for 5 KB
 
 

@@ -35,6 +35,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Port]:
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is large here: five messages or so."""
     monkeypatch.setattr(apart, "LARGE", 5000)
+    monkeypatch.setattr(apart, "PART", 5000)
     monkeypatch.setattr(journey, "LOAD", 5000)
 
 
@@ -223,6 +224,7 @@ def test_parts_need_a_fraction_of_the_memory(port: Port, monkeypatch: Any) -> No
     build, peaks = structure.build, {}
     for number, size in ((15, 6_000), (16, 10**9)):
         monkeypatch.setattr(apart, "LARGE", size)
+        monkeypatch.setattr(apart, "PART", size)
         monkeypatch.setattr(journey, "LOAD", size)
         put(port, f"memory-{number}.edi", large(number, 60))
         port.now += timedelta(seconds=1)

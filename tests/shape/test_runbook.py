@@ -1,4 +1,5 @@
-"""Every command of the runbook, run against a site in which all of it has happened, shows what the runbook says."""
+"""Every command of the runbook, run against a site in which all of it has happened, shows what the runbook says; the
+Chinese one is the same runbook."""
 
 from __future__ import annotations
 
@@ -25,24 +26,34 @@ from hub.site.load import load
 from hub.site.model import Limits
 from tests.unit.cli.test_operating import BROKEN, CALL, MANIFEST, site_in, work
 
-RUNBOOK = Path(__file__).parents[2] / "docs" / "runbook.md"
+DOCS = Path(__file__).parents[2] / "docs"
+RUNBOOKS = {"en": DOCS / "runbook.md", "zh": DOCS / "runbook.zh.md"}
+SHOWS = {"en": "# shows: ", "zh": "# 显示："}
+WORDS = {"en": ("Do", "Never", "Call"), "zh": ("处置", "切勿", "联系")}
 TOPICS = 20
 
 
-def sections() -> dict[str, str]:
-    parts = re.split(r"^## ", RUNBOOK.read_text("utf-8"), flags=re.M)[1:]
+def sections(lang: str = "en") -> dict[str, str]:
+    parts = re.split(r"^## ", RUNBOOKS[lang].read_text("utf-8"), flags=re.M)[1:]
     return {part.partition("\n")[0]: part for part in parts}
 
 
-def commands() -> list[tuple[str, str, str]]:
+def commands(lang: str = "en") -> list[tuple[str, str, str]]:
     """(topic, command, the word that its answer shows)."""
     found = []
-    for topic, part in sections().items():
+    for topic, part in sections(lang).items():
         for block in re.findall(r"```sh\n(.*?)```", part, re.S):
             for line in block.splitlines():
-                command, _, promise = line.partition("# shows: ")
+                command, _, promise = line.partition(SHOWS[lang])
                 found.append((topic, command.strip(), promise.strip()))
     return found
+
+
+def promises() -> list[tuple[str, str, str, str]]:
+    """All of the English runbook; of the Chinese one what it promises in other words."""
+    english = {(command, promise) for _, command, promise in commands()}
+    chinese = [row for row in commands("zh") if row[1:] not in english]
+    return [("en", *row) for row in commands()] + [("zh", *row) for row in chinese]
 
 
 @pytest.fixture(scope="module")
@@ -94,9 +105,10 @@ def _trouble(journal: Journal, site: object, now: datetime) -> str:
     return str(sent["id"])
 
 
-@pytest.mark.parametrize(("topic", "command", "promise"), commands(), ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(("lang", "topic", "command", "promise"), promises(), ids=lambda value: str(value)[:40])
 def test_the_command_of_a_topic_shows_what_it_says(
     troubled: tuple[Path, dict[str, str]],
+    lang: str,
     topic: str,
     command: str,
     promise: str,
@@ -109,7 +121,7 @@ def test_the_command_of_a_topic_shows_what_it_says(
     assert words[0] == "eport" and promise
     monkeypatch.setattr(sys, "argv", words)
     monkeypatch.setenv("EPORT_SITE", str(folder))
-    monkeypatch.setenv("EPORT_LANG", "en")
+    monkeypatch.setenv("EPORT_LANG", lang)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as ended:
         main()
@@ -118,11 +130,23 @@ def test_the_command_of_a_topic_shows_what_it_says(
     assert promise in told.out, told.out + told.err
 
 
-def test_every_topic_has_one_command_and_says_what_to_do_what_never_and_whom_to_call() -> None:
-    assert [topic.partition(" ")[0] for topic in sections()] == [str(n) for n in range(1, TOPICS + 1)]
-    assert [topic for topic, _, _ in commands()] == list(sections())
-    for topic, part in sections().items():
-        assert all(f"**{word}**" in part for word in ("Do", "Never", "Call")), topic
+@pytest.mark.parametrize("lang", RUNBOOKS)
+def test_every_topic_has_one_command_and_says_what_to_do_what_never_and_whom_to_call(lang: str) -> None:
+    assert [topic.partition(" ")[0] for topic in sections(lang)] == [str(n) for n in range(1, TOPICS + 1)]
+    assert [topic for topic, _, _ in commands(lang)] == list(sections(lang))
+    for topic, part in sections(lang).items():
+        assert all(part.count(f"**{word}**") == 1 for word in WORDS[lang]), topic
+
+
+def test_both_languages_name_the_same_in_each_topic() -> None:
+    assert [command for _, command, _ in commands("zh")] == [command for _, command, _ in commands()]
+    for (topic, english), chinese in zip(sections().items(), sections("zh").values(), strict=True):
+        assert named(chinese) == named(english), topic
+
+
+def named(text: str) -> list[str]:
+    """Commands, codes, files and states that a topic names in its text."""
+    return sorted(set(re.findall(r"`([^`\n]+)`", text)))
 
 
 def test_every_command_that_is_named_exists_and_every_code_is_in_the_catalogue() -> None:
@@ -131,7 +155,7 @@ def test_every_command_that_is_named_exists_and_every_code_is_in_the_catalogue()
     from hub.catalogue import catalogue
     from hub.cli import app
 
-    known, text = get_command(app).commands, RUNBOOK.read_text("utf-8")  # type: ignore[attr-defined]
+    known, text = get_command(app).commands, RUNBOOKS["en"].read_text("utf-8")  # type: ignore[attr-defined]
     assert set(re.findall(r"eport ([a-z]+)\b", text)) <= known.keys()
     rooms = {code.partition(".")[0] for code in catalogue()["finding"]}
     codes = {code for code in re.findall(r"`([a-z]+\.[a-z_]+)`", text) if code.partition(".")[0] in rooms}

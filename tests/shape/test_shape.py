@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 FLOORS = [
     {"errors", "finding", "plain", "logs", "catalogue", "message", "packed"},
     {"contract", "declaration"},
-    {"edifact", "xml", "standards", "mapping", "identity"},
+    {"edifact", "xml", "standards", "mapping", "identity", "records"},
     {"site"},
     {"journal"},
     {"evidence"},
@@ -44,13 +44,14 @@ FLOORS = [
         "fence",
         "tracing",
         "figures",
+        "golden",
     },
     {"journey"},
     {"engine", "metrics", "doctor"},
     {"cli", "portal", "prove", "sandbox"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
-PURE = {"edifact", "xml", "standards", "mapping", "identity"}
+PURE = {"edifact", "xml", "standards", "mapping", "identity", "records"}
 
 
 def imports(file: Path) -> set[str]:

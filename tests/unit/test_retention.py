@@ -274,7 +274,7 @@ class History:
         for row in self.rows[t.interchange]:
             mine = [m["id"] for m in self.rows[t.message] if m["interchange"] == row["id"]]
             mine += [d["id"] for d in self.rows[t.delivery] if d["message"] == row["id"]]
-            over = row["state"] in ("opened", "rejected", "duplicate") and row["received_at"] <= before
+            over = row["state"] in ("opened", "split", "rejected", "duplicate") and row["received_at"] <= before
             if not over or any(id in found for id in mine):
                 found.add(row["id"])
         return found

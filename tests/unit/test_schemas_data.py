@@ -153,8 +153,8 @@ def test_no_two_schemas_share_a_namespace() -> None:
 
 
 EXPECTED = [
-    ("vessel/cases/01-arrival/expected.xml", "vessel/declaration.xsd"),
-    ("manifest/cases/01-original/expected.xml", "manifest/manifest.xsd"),
+    ("vessel/cases/01-arrival/expected/vessel-declaration.xml", "vessel/declaration.xsd"),
+    ("manifest/cases/01-original/expected/manifest.xml", "manifest/manifest.xsd"),
 ]
 
 

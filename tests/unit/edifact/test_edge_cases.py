@@ -315,9 +315,14 @@ def test_the_time_as_an_element_of_its_own_is_told_at_its_place() -> None:
 
 @pytest.mark.parametrize(
     ("given", "element", "component"),
-    [(b"UNB+:3+A+B+240101:1200+1'", 1, 1), (b"UNB+UNOB+A+B+240101:1200+1'", 1, 2), (b"UNB+UNOB:3++B+240101:1200+1'", 2, 1),
-     (b"UNB+UNOB:3+A++240101:1200+1'", 3, 1), (b"UNB+UNOB:3+A+B+240101:1200'", 5, 1)],
-)  # fmt: skip
+    [
+        (b"UNB+:3+A+B+240101:1200+1'", 1, 1),
+        (b"UNB+UNOB+A+B+240101:1200+1'", 1, 2),
+        (b"UNB+UNOB:3++B+240101:1200+1'", 2, 1),
+        (b"UNB+UNOB:3+A++240101:1200+1'", 3, 1),
+        (b"UNB+UNOB:3+A+B+240101:1200'", 5, 1),
+    ],
+)
 def test_what_unb_must_have(given: bytes, element: int, component: int) -> None:
     parts = next(iter(read([GOOD.replace(UNB, given)])))
     places = [(f.place.element, f.place.component) for f in parts.findings if f.code == "edifact.unb_incomplete"]
@@ -615,3 +620,23 @@ def test_the_findings_of_a_piece_have_their_place_in_the_file() -> None:
     told = [f for part in read([data]) for f in part.findings]
     piece = pieces(data)[1]
     assert [piece.place(f) for part in read([piece.data]) for f in part.findings] == told
+
+
+def test_a_tag_that_is_none_is_told_each_time() -> None:
+    data = whole(b"BGMX+1'BGMX+2'")
+    assert codes(data) == codes(data) == ["tag", "tag"]
+
+
+def test_the_next_interchange_may_end_its_segments_otherwise() -> None:
+    data = advised(b"UNA:+.? \n", GOOD)[: -len(UNZ)] + GOOD
+    assert codes(data) == ["unz_missing"] and len(messages(data)) == len(pieces(data)) == 2
+
+
+def test_a_released_terminator_before_a_line_break_is_data_with_a_line_break() -> None:
+    data = whole(b"FTX+A?'\r\nB'").replace(b"UN'", b"UN'\r\n").replace(b"B'", b"B'\r\n")
+    assert "line_break" in codes(data) and values(data) == [[["A'\r\nB"]]]
+
+
+def test_a_release_character_before_a_carriage_return_releases_no_newline() -> None:
+    data = (b"UNA:+.? \n" + whole(b"FTX+A?'").replace(b"'", b"\r\n")).replace(b"?\r\n", b"?\r\nRFF+1\r\n", 1)
+    assert len(messages(data)[0].segments) == 4

@@ -13,16 +13,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
+from pydantic import ValidationError
 
 from hub.edifact.directory import Directory, MessageSpec, Node
 from hub.edifact.model import Group, Segment
+from hub.mapping.codes import Table
 from hub.mapping.compile import Mapping
 from hub.mapping.narrow import longest
 from hub.mapping.plan import MOST_VALUES
 from hub.site.load import load
 from hub.site.site import Site
 
-from .conftest import CONTEXT, ROOT, Made, order
+from .conftest import CONTEXT, DATED, ROOT, Made, order
 from .test_mapping_page import DOCUMENT, EXAMPLES
 
 _ODD = ["", " ", "'", "<&>", "Ł天", "\x00", "9" * 40, "-1", "1,5", "20261123", "202611231200", "2026-11-23T12:00:00Z"]
@@ -276,6 +278,14 @@ def test_a_dated_table_is_read_at_the_day_of_the_document(made: Made) -> None:
     assert told == {"2025-12-31": "laden", "20260101": "full", "2026-11-23T00:00:00Z": "full", "soon": "none"}
     today, _ = made(text.replace(", at: '=DAY'", "")).apply({"": order(DOCUMENT)}, CONTEXT)
     assert today.findtext("Status") == "full"
+
+
+def test_a_table_of_a_file_keeps_its_days() -> None:
+    rows = {"4": "empty", "5": [{"to": "laden", "until": "2025-12-31"}, {"to": "full", "from": "2026-01-01"}]}
+    table = Table.model_validate({"table": "load", "rows": rows}).made()
+    assert (dict(table), table.dated) == ({"4": "empty", "5": "full"}, DATED)
+    with pytest.raises(ValidationError):
+        Table.model_validate({"table": "load", "rows": {"5": [{"to": "full", "form": "2026-01-01"}]}})
 
 
 def test_repetitions_of_syntax_4_are_items_of_a_loop(made: Made) -> None:

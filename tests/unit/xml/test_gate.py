@@ -15,7 +15,7 @@ from hub.xml.gate import Limits, parse
 from hub.xml.schema import Schema
 
 ROOT = Path(__file__).parents[3]
-GOLDEN = ROOT / "mappings" / "manifest" / "cases" / "01-original" / "expected.xml"
+GOLDEN = ROOT / "mappings" / "manifest" / "cases" / "01-original" / "expected" / "manifest.xml"
 
 
 def codes(data: bytes, **limits: int) -> list[str]:
