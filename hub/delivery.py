@@ -143,8 +143,7 @@ def render(site: Site, source: Source, leg: Leg, reference: str, now: datetime) 
     names, mapping = found
     usage = site.kinds[leg.kind]
     guide = site.guide(leg.party, leg.kind, site.day(now), usage.rule.association)
-    context = site.context(now, reference=reference, sender=source.sender, recipient=leg.party, port=site.routes.port)
-    context["charset"] = _charset(guide.write)
+    context = context_of(site, leg, source.sender, reference, now)
     node, findings = mapping.apply(_sources(names, source.nodes, mapping), context)
     if node is None or rejects(findings):
         return b"", findings
@@ -156,6 +155,13 @@ def render(site: Site, source: Source, leg: Leg, reference: str, now: datetime) 
     except writer.EncodingLost as lost:
         return b"", [*findings, Finding("delivery.charset", found=str(lost), expected=leg.party)]
     return data, [*findings, *_recheck(usage, data, guide)]
+
+
+def context_of(site: Site, leg: Leg, sender: str, reference: str, now: datetime) -> dict[str, str]:
+    """What the mapping of a delivery may read as $name, and the charset that its reader takes."""
+    guide = site.guide(leg.party, leg.kind, site.day(now), site.kinds[leg.kind].rule.association)
+    context = site.context(now, reference=reference, sender=sender, recipient=leg.party, port=site.routes.port)
+    return {**context, "charset": _charset(guide.write)}
 
 
 def _sources(names: tuple[str, ...], nodes: dict[str, Any], mapping: Any) -> dict[str, Any]:

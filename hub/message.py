@@ -216,4 +216,4 @@ class Answer:
     party: str
     by: dict[str, str]
     number: str = ""
-    reasons: tuple[tuple[str, str], ...] = ()
+    reasons: tuple[tuple[str, ...], ...] = ()  # code, text and, where it says where, the pointer

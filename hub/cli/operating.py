@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hub.cli.common import ByOption, JsonOption, LangOption, SiteOption, WhyOption, journal_of, load_site, out
+from hub.cli.common import (
+    ByOption,
+    JsonOption,
+    LangOption,
+    SiteOption,
+    WhyOption,
+    journal_of,
+    load_site,
+    out,
+    site_folder,
+)
 from hub.plain import plain
 
 if TYPE_CHECKING:
@@ -19,9 +29,11 @@ def status(
     seconds: Annotated[float, typer.Argument(help="刷新间隔 · between two looks of --watch", min=0.1)] = 2.0,
     site: SiteOption = None,
     json_: JsonOption = False,
+    lang: LangOption = None,
 ) -> None:
     """各表各状态的数量、各端点的队列 · how many of everything in each state; what is queued at each endpoint."""
     from hub.cli.paint import short_time, state, table
+    from hub.engine.reload import standing
     from hub.tracing import endpoints
 
     journal = journal_of(site, "status")
@@ -32,8 +44,9 @@ def status(
         return
     counts, queues = journal.counts(), endpoints(journal)
     journal.close()
+    declared = standing(site_folder(site))
     if json_:
-        out({"counts": counts, "endpoints": queues})
+        out({"counts": counts, "endpoints": queues, "declarations": declared})
         return
     for name, states in counts.items():
         words = (f"{state(which)} {count}" for which, count in sorted(states.items()))
@@ -44,6 +57,23 @@ def status(
             row["queue"] = " ".join(f"{which} {count}" for which, count in row["queued"].items())
             row["next"] = short_time(row["next_try"] or "")
         table(("endpoint", "state", "queue", "next", "reason"), queues)
+    if declared.get("state") == "refused":
+        _refused(declared, lang)
+
+
+def _refused(declared: dict[str, Any], lang: str | None) -> None:
+    """The files say something else than what runs: since when, and what is wrong with them."""
+    from hub.catalogue import language, text
+    from hub.cli.paint import short_time
+
+    speak, active = language(lang), str(declared["fingerprint"])[:12]
+    said = text("status.refused", speak, at=short_time(declared["at"]), fingerprint=active)
+    typer.secho(f"\n{said}", fg="red")
+    for row in declared["findings"]:
+        place = f"{row['file']}:{row['line']}:{row['column']}" if row["file"] else row["path"] or ""
+        typer.echo(plain(f"    {place}: [{row['code']}] {row['text'][speak]}"))
+    if not declared["findings"]:
+        typer.echo(plain(f"    {declared['why']}"))
 
 
 def trace(ref: str, site: SiteOption = None, json_: JsonOption = False, lang: LangOption = None) -> None:

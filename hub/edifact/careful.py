@@ -51,7 +51,7 @@ class Careful:
         mark = _line_end(window, odd, self.separators) if odd else terminator
         if mark is None or window[0] <= " " or window[0] == terminator:
             return None
-        if mark + " " in window or mark + terminator in window:
+        if mark + " " in window or mark + mark[0] in window:
             return None
         return None if any(pair in window for pair in self._trailing) else mark
 

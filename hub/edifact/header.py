@@ -83,14 +83,15 @@ def find_header(source: Source, una: str, bound: int) -> tuple[Header | None, li
     here, anywhere = _patterns("".join(sorted(known)))
     junk = False
     while True:
-        _pass_blanks(source, said)
+        if not junk:
+            _pass_blanks(source, said)
         source.reach(_AHEAD)
         text, at = source.text, source.at
         if at == len(text):
             return None, said
-        if text[at] in BETWEEN:
-            continue
         if not junk:
+            if text[at] in BETWEEN:
+                continue
             if here.match(text, at):
                 return _header(source, una), said
             junk = True
@@ -164,7 +165,9 @@ def _reads(source: Source, una: str) -> bool:
     """True when the UNB here can have been written with `una`: some write UNA before the first interchange only."""
     component, element, terminator = una[3], una[4], una[8]
     head = source.text[source.at : source.at + _AHEAD]
-    if head[3:4] != element or (head[4:8].isalnum() and head[8:9] not in (component, element)):
+    if head[3:4] != element or element != STANDARD.element:
+        return head[3:4] == element
+    if head[4:8].isalnum() and head[8:9] not in (component, element):
         return False
     end = re.search(rf"[{re.escape(terminator)}'][ \t\r\n]*UN[A-Z]", head[4:])
     return end is None or end.group()[0] == terminator

@@ -83,11 +83,11 @@ class Tokenizer:
         while not self.excess:
             window = self._window()
             if window:
-                mark = self.careful.mark(window)
-                pieces, done = self._pieces(window, mark or self.separators.terminator)
-                step = len(mark or self.separators.terminator)
-                walk = self._as_they_are if mark and self._within(pieces, done) else self._one_by_one
-                yield from walk(pieces, source.offset, step)
+                plain = self.careful.mark(window)
+                mark = plain or self.separators.terminator
+                pieces, done = self._pieces(window, mark)
+                walk = self._as_they_are if plain and self._within(pieces, done) else self._one_by_one
+                yield from walk(pieces, source.offset, mark)
                 source.at = done - source.base
                 continue
             left = source.left
@@ -131,8 +131,9 @@ class Tokenizer:
         room = self.limits.segments - len(self.segments)
         return longest <= self._short and done <= self._bound and len(pieces) <= room
 
-    def _as_they_are(self, pieces: list[str], offset: int, step: int) -> Iterator[tuple[Segment, int]]:
-        """Segments that need no second look, `step` signs apart."""
+    def _as_they_are(self, pieces: list[str], offset: int, mark: str) -> Iterator[tuple[Segment, int]]:
+        """Segments that need no second look, with `mark` behind each."""
+        step, close = len(mark), mark.index(self.separators.terminator) + 1
         cut, plus = self.careful.cut, self.separators.element
         segments = self.segments
         known = _ordinary if segments else ()
@@ -146,21 +147,21 @@ class Tokenizer:
                 offset += len(piece) + step
                 continue
             self.number += place
-            end = offset + len(piece) + step
-            yield from self._other(tag, sign, text, offset, end)
-            offset = end
+            yield from self._other(tag, sign, text, offset, offset + len(piece) + close)
+            offset += len(piece) + step
             segments = self.segments
             known = _ordinary if segments else ()
             place = len(segments)
             self.number -= place
         self.number += place
 
-    def _one_by_one(self, pieces: list[str], offset: int, step: int) -> Iterator[tuple[Segment, int]]:
-        """Segments of which each is looked at."""
-        plus = self.separators.element
-        end = offset
+    def _one_by_one(self, pieces: list[str], offset: int, mark: str) -> Iterator[tuple[Segment, int]]:
+        """Segments of which each is looked at, with `mark` behind each."""
+        plus, close = self.separators.element, mark.index(self.separators.terminator) + 1
+        behind = offset
         for piece in pieces:
-            offset, end = end, end + len(piece) + step
+            offset, behind = behind, behind + len(piece) + len(mark)
+            end = offset + len(piece) + close
             text = piece.lstrip(BLANK)
             self._blank(piece[: len(piece) - len(text)], offset)
             offset += len(piece) - len(text)

@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from hub import logs
 from hub.catalogue import describe, where
 from hub.contract import Ground
-from hub.engine import ends, gate, identity, roles, roster, shared
+from hub.engine import ends, gate, identity, reload, roles, roster, shared
 from hub.errors import AdapterError, DeclarationError, IdentityError, JournalError
 from hub.journal import engines
 from hub.journal.journal import Journal
@@ -64,7 +64,8 @@ class Supervisor:
     reload: bool = False
 
     def run(self) -> None:
-        """Run the hub in this process's children until SIGTERM or SIGINT; SIGHUP reads the declarations again.
+        """Run the hub in this process's children until SIGTERM or SIGINT. Declarations are read again when their files
+        change; at SIGHUP the certificates too.
 
         Raises DeclarationError before anything was started when the site cannot run, JournalError when another hub
         runs in this folder."""
@@ -84,13 +85,16 @@ class Supervisor:
         self.children = [Child(name) for name in names]
         self.deaths = Counter(dict.fromkeys(names, 0))
         roster.write_deaths(self.folder, self.deaths)
+        reload.active(self.folder, site.fingerprint, ends.now())
+        watch = reload.Watch(self.folder)
         alive, mine = os.pipe()
         try:
             gc.freeze()  # what is loaded now stays shared with the children, and is not searched for garbage again
             while not self.stopping:
                 self._start_missing(site, alive, mine)
                 self._bury()
-                if self.reload:
+                if watch.changed(time.monotonic()) or self.reload:
+                    watch.settle()
                     site = self._read_again(site)
                 time.sleep(0.05)
         finally:
@@ -139,15 +143,20 @@ class Supervisor:
                     log.error(words, child.role, status, lasted, pause, extra={"code": "hub.role_died"})
 
     def _read_again(self, site: Site) -> Site:
-        """The new declarations, if they are in order; else the ones that run now stay."""
-        self.reload = False
+        """The new declarations, if they are in order and other than those that run now; else these stay."""
+        told, self.reload = self.reload, False
         try:
             fresh = identity.ready(load(self.folder), self.folder)
-        except (DeclarationError, IdentityError) as fault:
+        except (DeclarationError, IdentityError, OSError) as fault:
             findings = fault.findings if isinstance(fault, DeclarationError) else ()
             why = "; ".join(f"{where(f)} [{f.code}] {describe(f, 'en')[0]}" for f in findings) or str(fault)
             log.error("the declarations were not taken over: %s", why, extra={"code": "hub.declarations_refused"})
+            reload.refused(self.folder, site.fingerprint, findings, str(fault), ends.now())
             return site
+        reload.active(self.folder, fresh.fingerprint, ends.now())
+        if fresh.fingerprint == site.fingerprint and not told:
+            return site
+        log.info("the declarations are active: fingerprint %s", fresh.fingerprint[:12])
         for child in self.children:
             if child.pid:
                 os.kill(child.pid, signal.SIGTERM)

@@ -90,6 +90,8 @@ def _segments(data: bytes) -> list[bytes]:
 
 def tree(usage: Usage, data: bytes) -> Part:
     """The message as parts; without any where it cannot be read."""
+    if usage.form is not None:
+        return Part("", parts=tuple(_element(one.root) for one in usage.form.read(data).documents))
     if usage.rule.format == "xml":
         root, _ = gate.parse(data)
         return Part("") if root is None else Part("", parts=(_element(root),))

@@ -36,14 +36,15 @@ class Cover:
 
 
 def cover(site: Site, cases: Iterable[dict[str, Any]]) -> list[Cover]:
-    """For every mapping of the site; `cases` are the nodes by kind that each case gave."""
-    used: dict[str, _Used] = {mapping.name: set() for mapping in site.mappings.values()}
+    """For every mapping that somebody wrote; `cases` are the nodes by kind that each case gave."""
+    written = {key: mapping for key, mapping in site.mappings.items() if mapping.name.endswith(".yaml")}
+    used: dict[str, _Used] = {mapping.name: set() for mapping in written.values()}
     for nodes in cases:
-        for (sources, target), mapping in site.mappings.items():
+        for (sources, target), mapping in written.items():
             given = between(site, nodes, target, NOW)[0] if nodes else {}
             if given.keys() >= set(sources.split(",")):
                 used[mapping.name] |= _exercised(site, mapping, given)
-    return [_covered(mapping, used[mapping.name]) for mapping in site.mappings.values()]
+    return [_covered(mapping, used[mapping.name]) for mapping in written.values()]
 
 
 def _exercised(site: Site, mapping: Mapping, nodes: dict[str, Any]) -> _Used:

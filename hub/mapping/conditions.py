@@ -72,7 +72,7 @@ def _text(text: str, here: Here, spot: Spot) -> When:
     if text.startswith("not "):
         holds = _text(text[4:], here, spot)
         return lambda run: not holds(run)
-    left, sign, right = _split(text)
+    left, sign, right = split(text)
     if not left or (sign and not right):
         raise bad(spot, text, _EXPECTED)
     if not sign:
@@ -86,12 +86,12 @@ def _text(text: str, here: Here, spot: Spot) -> When:
         wanted = _LIST.fullmatch(right)
         if not wanted:
             raise bad(spot, right, "['a', 'b']")
-        known = frozenset(one[1:-1] for one in _SAID.findall(wanted[1]))
+        known = frozenset(said(wanted[1]))
         return lambda run: value(run) in known
     return _compared(value, sign, right, here, spot)
 
 
-def _split(text: str) -> tuple[str, str, str]:
+def split(text: str) -> tuple[str, str, str]:
     """(left, sign or "in", right) around the first sign outside brackets and quotes; ("…", "", "") without one."""
     depth, at, quoted = 0, 0, False
     while at < len(text):
@@ -106,6 +106,11 @@ def _split(text: str) -> tuple[str, str, str]:
                 return text[:at].strip(), "in", text[at + 4 :].strip()
         at += 1
     return text, "", ""
+
+
+def said(text: str) -> list[str]:
+    """The quoted texts of a condition, without their quotes."""
+    return [one[1:-1] for one in _SAID.findall(text)]
 
 
 def _operand(text: str, here: Here, spot: Spot) -> Leaf:

@@ -111,7 +111,7 @@ def text_of(value: Any) -> str:
 def _reach(text: str, here: Here, spot: Spot) -> tuple[Reach, Loop]:
     try:
         path = Path(()) if text == "." else parse_path(text)
-        start = _start(path, here)
+        start = begin(path, here)
         facts = here.facts[start.loop.alias]
         chain = _chain(here, start, path)
         if isinstance(facts, XmlFacts):
@@ -121,7 +121,8 @@ def _reach(text: str, here: Here, spot: Spot) -> tuple[Reach, Loop]:
         raise bad(spot, text, str(fault.args[0] if fault.args else fault)) from fault
 
 
-def _start(path: Path, here: Here) -> Start:
+def begin(path: Path, here: Here) -> Start:
+    """Where a path begins. ValueError says what is meant."""
     if path.members:
         depth = max((d for d, loop in enumerate(here.loops) if loop.grouped), default=-1)
         if depth < 0:

@@ -14,7 +14,7 @@ def copying(root: Item, source: str, target: str, spot: Spot) -> Rules:
     document that may hold itself."""
     body = Branch(((root.name, _inside(root, root.name, spot, ())),), spot, (spot,))
     digest = hashlib.sha256(f"{source}\n{target}\n{body!r}".encode()).hexdigest()
-    return Rules({"": source}, target, body, True, spot.file, digest)
+    return Rules({"": source}, target, body, True, f"{source}--to--{target}", digest)
 
 
 def _inside(item: Item, path: str, spot: Spot, above: tuple[Item, ...]) -> Branch:

@@ -50,7 +50,7 @@ def line(file: PurePath) -> str:
 
 def schemas() -> dict[str, dict[str, Any]]:
     """Every schema by its name."""
-    models = {"system": System, "guide": GuideFile, "list": ListFile, "codes": Table}
+    models: dict[str, type[BaseModel]] = {"system": System, "guide": GuideFile, "list": ListFile, "codes": Table}
     made = {name: _of(model) for name, model in models.items()}
     return {"routes": _routes(), **made, "mapping": language.mapping(), "fragments": language.fragments()}
 

@@ -128,7 +128,7 @@ def _beside() -> dict[str, Shape]:
     """What may stand beside every value, or before a branch."""
     unknown = {"anyOf": [{"enum": list(UNKNOWN)}, {"type": "string", "pattern": "^="}]}
     narrow = {"enum": list(NARROW)}
-    table = {"table": {"type": "string"}, "unknown": unknown, "at": _VALUE}
+    table: dict[str, Shape] = {"table": {"type": "string"}, "unknown": unknown, "at": _VALUE}
     words: dict[str, Shape] = {
         "as": {"anyOf": [{"$ref": "#/$defs/function"}, {"type": "array", "items": {"$ref": "#/$defs/function"}}]},
         "map": {"anyOf": [{"type": "string"}, _closed(table, "table")]},
@@ -165,7 +165,7 @@ def _head(head: str) -> Shape:
 
 def _condition() -> Shape:
     several = {"type": "array", "items": _WHEN, "minItems": 1}
-    words = {"all": several, "any": several, "not": _WHEN}
+    words: dict[str, Shape] = {"all": several, "any": several, "not": _WHEN}
     return {
         "if": {"type": "object"},
         "then": {**_closed(words), "minProperties": 1, "maxProperties": 1},
@@ -176,7 +176,7 @@ def _condition() -> Shape:
 
 def _loop() -> Shape:
     by_key = {"type": "object", "additionalProperties": _VALUE, "minProperties": 1}
-    words = {"from": _TEXT, "where": by_key, "by": _TEXT, "sort": _TEXT}
+    words: dict[str, Shape] = {"from": _TEXT, "where": by_key, "by": _TEXT, "sort": _TEXT}
     return {"if": {"type": "object"}, "then": _closed(words, "from"), "else": _TEXT}
 
 

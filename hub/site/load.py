@@ -20,7 +20,7 @@ from hub.mapping.fragments import fragments
 from hub.site import guidecheck, guides
 from hub.site.check import Declared, cross_check
 from hub.site.forms import NEEDED, copies, form, refuse_idle
-from hub.site.model import Kind, Routes, System
+from hub.site.model import Kind, Reasons, Routes, System
 from hub.site.site import Site, Usage, fingerprint
 from hub.standards import codelist
 from hub.xml.schema import Schema
@@ -213,13 +213,15 @@ def _readers(usage: Usage, source: Declaration) -> dict[str, Any]:
         paths.append((("answers", "reasons", "each"), reasons.each, ""))
         paths.append((("answers", "reasons", "code"), reasons.code, reasons.each))
         paths.append((("answers", "reasons", "text"), reasons.text, reasons.each))
+        paths += _pointing(reasons)
+    deep = {below for _, _, below in paths} - {"", rule.answers.reasons.each if rule.answers and rule.answers.reasons else ""}
     readers: dict[str, Any] = {}
     findings: list[Finding] = []
     for at, path, below in paths:
         if not path:
             continue
         try:
-            readers[path] = language.reader(path, facts, below=below)
+            readers[f"{below}|{path}" if below in deep else path] = language.reader(path, facts, below=below)
         except DeclarationError as fault:
             expected = fault.findings[0].expected
             findings.append(source.finding("site.bad_path", ("kinds", usage.name, *at), path, expected))
@@ -228,6 +230,16 @@ def _readers(usage: Usage, source: Declaration) -> dict[str, Any]:
     if findings:
         raise _no(*findings)
     return readers
+
+
+def _pointing(reasons: Reasons) -> list[tuple[KeyPath, str, str]]:
+    """The paths by which a reason says where."""
+    at, key = reasons.at, ("answers", "reasons", "at")
+    if isinstance(at, str):
+        return [(key, at, reasons.each)]
+    inner = f"{reasons.each}/{at.each}" if at.each else reasons.each
+    outer = [((*key, name), getattr(at, name), reasons.each) for name in ("segment", "each")]
+    return outer + [((*key, name), getattr(at, name), inner) for name in ("element", "component", "code")]
 
 
 def _facts(usage: Usage) -> Any:
@@ -335,7 +347,7 @@ def _copies(
             if key not in mappings:
                 facts = {"": _facts(kinds[source])}
                 mappings[key] = language.compile(rules, facts, _facts(kinds[rules.target]), {})
-                written[key] = Declaration(rules.name, rules.body)
+                written[key] = Declaration(rules.body.spot.file, rules.body)
     except DeclarationError as fault:
         findings.extend(fault.findings)
 

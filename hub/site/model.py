@@ -267,10 +267,22 @@ class Verdict(Part):
     refused: list[str]
 
 
+class Pointer(Part):
+    """Paths of the numbers of a place, counted as in CONTRL: UNH is segment 1, and the tag of a segment its element 1.
+    With `each` a reason has several places, and the paths of `element`, `component` and `code` are below it."""
+
+    segment: str
+    each: str = ""
+    element: str = ""
+    component: str = ""
+    code: str = ""
+
+
 class Reasons(Part):
     each: str
     code: str
-    text: str
+    text: str = ""  # without it: what the standard says of the code
+    at: str | Pointer = ""  # where in the message that we sent; a path has that in words (docs/declare.md)
 
 
 class Answers(Part):

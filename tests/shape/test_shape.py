@@ -45,6 +45,7 @@ FLOORS = [
         "tracing",
         "figures",
         "golden",
+        "lineage",
     },
     {"journey"},
     {"engine", "metrics", "doctor"},

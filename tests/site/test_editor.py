@@ -70,7 +70,7 @@ def test_a_planted_mistake_is_refused(file: str, old: str, new: str) -> None:
 
 
 PAGE = (ROOT / "docs" / "mapping.md").read_text("utf-8")
-EXAMPLES = re.findall(r"```yaml\n(.*?)```\n```(?!mistake)", PAGE, re.S)
+EXAMPLES = re.findall(r"^```yaml\n((?:(?!```).*\n)*)```\n```(?!mistake)", PAGE, re.M)
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda text: text.splitlines()[0][:40])

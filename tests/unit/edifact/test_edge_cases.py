@@ -640,3 +640,10 @@ def test_a_released_terminator_before_a_line_break_is_data_with_a_line_break() -
 def test_a_release_character_before_a_carriage_return_releases_no_newline() -> None:
     data = (b"UNA:+.? \n" + whole(b"FTX+A?'").replace(b"'", b"\r\n")).replace(b"?\r\n", b"?\r\nRFF+1\r\n", 1)
     assert len(messages(data)[0].segments) == 4
+
+
+@pytest.mark.parametrize("between", [b"", b"\n", b"\r\n"])
+def test_a_message_ends_behind_its_terminator_and_not_behind_the_line_break(between: bytes) -> None:
+    data = GOOD.replace(b"'", b"'" + between)
+    [found] = messages(data)
+    assert data[found.offset : found.end].startswith(b"UNH") and data[: found.end].endswith(b"UNT+3+1'")
