@@ -144,7 +144,7 @@ def advance_one(desk: Desk, id: str) -> Outcome:
         stage = rule.stages[name]
         stages[name] = {"at": desk.now.isoformat(), "by": by}
         outcome.event(id, f"stage {name}", by=by)
-        made = f"C{hashlib.sha256(f'{id}/{name}/{by}'.encode()).hexdigest()[:16].upper()}"
+        made = id_of(id, name, by)
         if stage.make:
             _make(desk, outcome, row, stage.make, made, stand.messages)
             stages[name]["made"] = made
@@ -160,6 +160,11 @@ def advance_one(desk: Desk, id: str) -> Outcome:
     if len(stages) > len(row["stages"]):
         outcome.rest(id)  # if a stage is late still, the clock finds it again
     return outcome
+
+
+def id_of(case: str, stage: str, by: str) -> str:
+    """The id of the message that a case makes when a stage is reached by these messages."""
+    return f"C{hashlib.sha256(f'{case}/{stage}/{by}'.encode()).hexdigest()[:16].upper()}"
 
 
 def standing(recall: Recall, row: Any) -> Standing:
@@ -346,8 +351,10 @@ def case_record(desk: Desk, case: Any, stage: str, standing: Standing) -> Any:
             put(answer, "At", (receipt["at"] if receipt else now).isoformat(timespec="seconds"))
             if receipt and receipt["number"]:
                 put(answer, "Number", receipt["number"])
-            for code, words in receipt["reasons"] if receipt else []:
+            for code, words, *where in receipt["reasons"] if receipt else []:
                 reason = etree.SubElement(answer, f"{{{CASE}}}Reason")
                 put(reason, "Code", code)
                 put(reason, "Text", words)
+                for tag, said in zip(("Path", "Place"), where, strict=False):
+                    put(reason, tag, said)
     return root

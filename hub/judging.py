@@ -44,14 +44,14 @@ class Judged:
     def word(self) -> str:
         return _word(self.told)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self, lang: str) -> dict[str, Any]:
         envelope = self.opened.envelope
         return {
             "sender": envelope.sender if envelope else self.party,
             "recipient": envelope.recipient if envelope else "",
             "reference": envelope.reference if envelope else "",
             "messages": [_message(message) for message in self.opened.messages],
-            "findings": rejection.as_rows(self.told),
+            "findings": rejection.as_rows(self.told, lang),
         }
 
 
@@ -78,8 +78,9 @@ class Verdict:
         """True for what is neither EDIFACT nor XML."""
         return any(finding.code in FORMLESS for finding in self.findings)
 
-    def as_json(self) -> dict[str, Any]:
-        return {"verdict": self.word, "interchanges": [one.as_json() for one in self.interchanges]}
+    def as_json(self, lang: str) -> dict[str, Any]:
+        """For programs, its words in one language."""
+        return {"verdict": self.word, "interchanges": [one.as_json(lang) for one in self.interchanges]}
 
 
 def _word(findings: Sequence[Finding]) -> str:

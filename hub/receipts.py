@@ -10,6 +10,7 @@ from hub.journal import tables as t
 from hub.journal.changes import Outcome
 from hub.journal.recall import Recall
 from hub.journal.statements import Row
+from hub.lineage.answer import told
 from hub.message import LEVELS, Answer, DeliveryState, ReceiptState
 from hub.opening import OpenedMessage
 
@@ -30,6 +31,8 @@ def take(desk: Desk, outcome: Outcome, id: str, party: str, message: OpenedMessa
     answered = correlate(desk.recall, party, answer)
     had = desk.recall.rows(t.receipt, ("delivery",), answered["id"]) if answered else []
     state = judge(answered, had, answer, desk.now)
+    if answered is not None and state in (ReceiptState.MATCHED, ReceiptState.LATE):
+        answer = told(desk, outcome, id, party, answered, answer)
     moved = settle(outcome, id, party, answered, state, answer, desk.now)
     if state in (ReceiptState.ORPHAN, ReceiptState.CONTRADICTORY):
         about = str(answered["id"]) if answered else ""

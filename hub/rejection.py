@@ -58,8 +58,10 @@ def explained(
 ) -> Iterator[tuple[str, str]]:
     """The same as (what it is, the line): title, error or warning, place, text, caret, remedy, skipped."""
     original = Original(data, envelope)
-    title = "rejection.title" if rejects(list(findings)) else "rejection.remarks"
-    yield "title", text(title, lang, name=plain(name), count=len(findings))
+    title, who = "rejection.title" if rejects(list(findings)) else "rejection.remarks", ""
+    if findings and (who := findings[0].args.get("who", "")):  # a reader has answered (hub.lineage.answer)
+        title = "lineage.title"
+    yield "title", text(title, lang, name=plain(name), count=len(findings), who=plain(who))
     yield "text", ""
     for number, finding in enumerate(findings[:SHOWN], 1):
         what, remedy = describe(finding, lang)
@@ -119,8 +121,8 @@ def machine(name: str, findings: Sequence[Finding]) -> bytes:
     return plain(rows, keep="\n").encode()
 
 
-def as_rows(findings: Sequence[Finding]) -> list[dict[str, Any]]:
-    """Findings as JSON takes them."""
+def as_rows(findings: Sequence[Finding], lang: str = "") -> list[dict[str, Any]]:
+    """Findings as JSON takes them; the words in one language, or else in each by its name."""
     return [
         {
             "code": f.code,
@@ -138,8 +140,8 @@ def as_rows(findings: Sequence[Finding]) -> list[dict[str, Any]]:
             "column": f.place.column,
             "found": f.found,
             "expected": f.expected,
-            "text": {lang: describe(f, lang)[0] for lang in LANGUAGES},
-            "remedy": {lang: describe(f, lang)[1] for lang in LANGUAGES},
+            "text": describe(f, lang)[0] if lang else {one: describe(f, one)[0] for one in LANGUAGES},
+            "remedy": describe(f, lang)[1] if lang else {one: describe(f, one)[1] for one in LANGUAGES},
         }
         for f in findings
     ]

@@ -58,6 +58,13 @@ def explain(desk: Desk, outcome: Outcome, ix: Interchange, opened: Opened, wrong
     _file(desk, outcome, ix, "findings", "", f"{ix.id}.{legal(ix.name)}.error.json", outcome.keep(machine), "error")
 
 
+def tell(desk: Desk, outcome: Outcome, ix: Interchange, answer: str, words: bytes, machine: bytes) -> None:
+    """What a reader's answer, the message of this id, says of the sender's file (hub.lineage.answer)."""
+    name, what = f"{ix.id}.{legal(ix.name)}.{legal(answer)}", f"said-{answer}"
+    _file(desk, outcome, ix, what, "", f"{name}.error.txt", outcome.keep(words), "error")
+    _file(desk, outcome, ix, f"{what}-findings", "", f"{name}.error.json", outcome.keep(machine), "error")
+
+
 def answers(party: Party, opened: Opened, next_number: Callable[[], int], now: datetime) -> list[Answer]:
     """What the sender of an EDIFACT interchange gets: a CONTRL, which speaks of syntax, where it was asked for or
     something is wrong; and an APERAK about messages that are right by syntax and wrong by content. To an answer none,

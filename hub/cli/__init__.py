@@ -4,8 +4,9 @@
     running       up run drain demo send                     cert       init issue list revoke
     restoring     fence
     prove         crash                                evidence   export verify            audit  verify heads
-    judging       validate answer
+    judging       validate answer                            explain    where each value came from
     health        doctor                                     alarm      list test
+    new           system mapping
     standards     list show import doc
 
 Exit codes: 0 as asked · 1 the answer is no (a rejected file, a demo that went wrong, an unknown reference) ·
@@ -24,9 +25,11 @@ from hub.cli import (
     cert,
     declarations,
     evidence,
+    explain,
     golden,
     health,
     judging,
+    new,
     operating,
     prove,
     restoring,
@@ -57,12 +60,14 @@ for command in (
     *declarations.COMMANDS,
     *golden.COMMANDS,
     *judging.COMMANDS,
+    *explain.COMMANDS,
     *running.COMMANDS,
     *operating.COMMANDS,
     *restoring.COMMANDS,
     *health.COMMANDS,
 ):
     app.command()(command)
+app.add_typer(new.app, name="new")
 app.add_typer(cert.app, name="cert")
 app.add_typer(alarm.app, name="alarm")
 app.add_typer(prove.app, name="prove")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hub.cli.common import JsonOption, LangOption, SiteOption, load_site, out, read, shipped, site_folder
+
+if TYPE_CHECKING:
+    from hub.site.site import Site
 
 
 def init(folder: Path) -> None:
@@ -18,8 +21,17 @@ def init(folder: Path) -> None:
         typer.echo(line)
 
 
-def check(site: SiteOption = None, json_: JsonOption = False, lang: LangOption = None) -> None:
+def check(
+    mapping: Annotated[str, typer.Argument(help="与 --loss 同用：映射 · with --loss: a mapping")] = "",
+    loss: Annotated[bool, typer.Option("--loss", help="来源中无规则读取的数据 · what no rule reads")] = False,
+    site: SiteOption = None,
+    json_: JsonOption = False,
+    lang: LangOption = None,
+) -> None:
     """检查站点的全部声明 · check every declaration of a site."""
+    if loss:
+        _loss(mapping, site, json_, lang)
+        return
     from hub.catalogue import language, text
     from hub.cli.paint import show_findings
     from hub.errors import DeclarationError
@@ -44,6 +56,23 @@ def check(site: SiteOption = None, json_: JsonOption = False, lang: LangOption =
     if not json_:
         counts = {"systems": len(found.systems), "kinds": len(found.kinds), "mappings": len(found.mappings)}
         typer.echo(text("check.good", language(lang), **counts, fingerprint=found.fingerprint[:12]))
+        typer.echo(text("check.loss", language(lang), count=str(_unread(found))))
+
+
+def _unread(found: Site) -> int:
+    from hub.cli.loss import count
+
+    return count(found)
+
+
+def _loss(mapping: str, site: Path | None, json_: bool, lang: str | None) -> None:
+    from hub.cli import loss
+
+    made = loss.report(load_site(site), site_folder(site), mapping)
+    if json_:
+        out(loss.rows(made))
+    else:
+        loss.show(made, lang)
 
 
 def translate(

@@ -31,11 +31,12 @@ def validate(
     lang: LangOption = None,
 ) -> None:
     """校验一个报文文件 · say what is wrong with a file, where, and what to do."""
+    from hub.catalogue import language
     from hub.cli.paint import state
 
     _, verdict = _verdict(file, site, party)
     if json_:
-        out(verdict.as_json())
+        out(verdict.as_json(language(lang)))
     else:
         for one in verdict.interchanges:
             _show(one, _name(file), lang, annotate)

@@ -162,8 +162,9 @@ class _Answer:
             yield "UCS", [[str(number)], [form.code(error, form.ucs)]]
         if not whole:
             yield "UCS", [[str(number)]]
-        for error, where in islice(parts, _MOST_UCD):
-            yield "UCD", [[form.code(error, form.ucd)], where]
+        told = {(form.code(error, form.ucd), *where): where for error, where in parts}  # a place and code once
+        for (code, *_), where in islice(told.items(), _MOST_UCD):
+            yield "UCD", [[code], where]
 
     def identity(self, asked: Envelope) -> list[Element] | None:
         """0020, S002 and S003 of the interchange that is answered; None where it cannot be named."""

@@ -149,11 +149,7 @@ class _Files:
         self.found: dict[str, bytes] = {}
         self.removed: set[str] = set()  # named by an event, and no longer kept here
         self._journal = journal
-        self._mappings = {
-            hashlib.sha256(data).hexdigest(): data
-            for path in sorted((site.folder / "mappings").glob("*/*--to--*.yaml"))
-            for data in [path.read_bytes()]
-        }
+        self._mappings = {mapping.sha256: mapping.written for mapping in site.mappings.values()}
 
     def add(self, data: bytes) -> str:
         sha256 = hashlib.sha256(data).hexdigest()

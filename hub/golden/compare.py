@@ -95,9 +95,9 @@ def tree(usage: Usage, data: bytes) -> Part:
     if usage.rule.format == "xml":
         root, _ = gate.parse(data)
         return Part("") if root is None else Part("", parts=(_element(root),))
-    if usage.rule.format == "edifact":
-        return Part("", parts=tuple(_interchange(usage, data)))
-    return Part("")
+    if usage.form is not None:
+        return Part("", parts=tuple(_element(one.root) for one in usage.form.read(data).documents))
+    return Part("", parts=tuple(_interchange(usage, data)))
 
 
 def _element(node: etree._Element) -> Part:

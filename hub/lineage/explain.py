@@ -63,6 +63,7 @@ def explained(site: Site, verdict: judging.Verdict, file: str, now: datetime, ki
     """What comes of a judged file, or only what becomes `kind`."""
     outputs: list[Output] = []
     refused: list[Finding] = []
+    every: list[_Set] = []
     cases: dict[str, list[_Set]] = {}
     for one in verdict.interchanges:
         for message in one.opened.messages:
@@ -70,6 +71,7 @@ def explained(site: Site, verdict: judging.Verdict, file: str, now: datetime, ki
             if known is None or message.rejected:
                 continue
             mine = _Set([message.reference], one.party, {known.usage.name: known})
+            every.append(mine)
             outputs += _of_message(site, mine, message, now)
             if case := documents.case_of(site, one.party, message):
                 cases.setdefault(case, []).append(mine)
@@ -77,8 +79,7 @@ def explained(site: Site, verdict: judging.Verdict, file: str, now: datetime, ki
     for case, sets in cases.items():
         outputs += _of_case(site, case, sets, now)
     if kind:
-        every = [mine for sets in cases.values() for mine in sets]
-        outputs = [output for output in outputs if output.made.usage.name == kind] or _on_the_way(site, kind, every, now)
+        outputs = [one for one in outputs if one.made.usage.name == kind] or _on_the_way(site, kind, every, now)
     return Explained(tuple(outputs), tuple(refused))
 
 
@@ -132,7 +133,8 @@ def _read(site: Site, mine: _Set, legs: Iterable[routing.Leg], now: datetime) ->
 def _on_the_way(site: Site, kind: str, sets: Sequence[_Set], now: datetime) -> list[Output]:
     """A kind that no reader gets today, but that a mapping makes."""
     outputs = []
-    for one in [*sets, *([_together(sets)] if len(sets) > 1 else [])]:
+    alone = [one for one in sets if judging.way(site, set(one.have), kind)]
+    for one in alone or ([_together(sets)] if sets else []):
         have = dict(one.have)
         for step in judging.way(site, set(have), kind):
             made = make(site, step, have, {**_anything(site, one.sender), **site.context(now)})
@@ -141,8 +143,6 @@ def _on_the_way(site: Site, kind: str, sets: Sequence[_Set], now: datetime) -> l
             have[step] = made
         if isinstance(known := have.get(kind), Made):
             outputs.append(Output(tuple(one.references), known))
-            if len(one.references) == len(sets):
-                break
     return outputs
 
 
@@ -176,13 +176,13 @@ def as_json(output: Output, wanted: str = "") -> dict[str, Any]:
 
 def fields(output: Output, wanted: str = "") -> list[Field]:
     """The values of an output, or those at a path: `Name`, `Bill[2]/Name`, `NAD`, from any step on."""
-    return [one for one in output.made.fields if not wanted or f"/{wanted}/" in f"/{one.target}/" or _named(one, wanted)]
+    return [one for one in output.made.fields if not wanted or _named(one, wanted)]
 
 
 def _named(one: Field, wanted: str) -> bool:
-    """True where the path, which has no numbers, is that of the field without its numbers."""
+    """True where the path, with numbers or without any, is a part of the field's."""
     plain = "/".join(name.partition("[")[0] for name in one.target.split("/"))
-    return "[" not in wanted and f"/{wanted}/" in f"/{plain}/"
+    return f"/{wanted}/" in f"/{one.target}/" or f"/{wanted}/" in f"/{plain}/"
 
 
 def _row(one: Field) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """What an answer points to, in the message that it answers.
 
-    Bill[2]/ReceiverName   /CustomsManifest/Head/ShipIMO   Person[3]/@role   names, from the root or from any step on
-    SG8/TDT/C222/8213      TDT/8028                        the same in EDIFACT; 8213 alone is every such element
-    NAD(7) 4.1             (7)                             the seventh segment, UNH being the first; its element and component
+Bill[2]/ReceiverName  /CustomsManifest/Head/ShipIMO  Person[3]/@role  names, from the root or from any step on
+SG8/TDT/C222/8213     TDT/8028                       the same in EDIFACT; 8213 alone is every such element
+NAD(7) 4.1            (7)                            the seventh segment, UNH being the first; its element, component
 """
 
 from __future__ import annotations
@@ -41,6 +41,11 @@ def plain(pointer: str) -> str:
     return "/".join(name for name, _ in steps) if steps else ""
 
 
+def above(pointer: str) -> str:
+    """The pointer without its last name; "" where it has but one."""
+    return pointer.strip().rstrip("/").rpartition("/")[0].rstrip("/")
+
+
 def found(pointer: str, marks: Mapping[Any, Mark], usage: Usage) -> list[Named]:
     """The places of a document, whose marks these are, that a pointer means; [] for nothing at all. Never raises."""
     pointer = pointer.strip()
@@ -48,7 +53,7 @@ def found(pointer: str, marks: Mapping[Any, Mark], usage: Usage) -> list[Named]:
         return []
     if match := _NUMBERS.fullmatch(pointer):
         number, element, component = (int(text or 0) for text in match.groups())
-        return list(_numbered(marks, usage, number, element, component))
+        return list(_numbered(marks, usage, number, element, component))[:MOST]
     steps = _steps(pointer)
     whole = pointer.startswith("/") and not pointer.startswith("//")
     places = _segments(steps, whole, marks, usage) if usage.directory else _elements(steps, whole, marks)
@@ -91,9 +96,7 @@ def _elements(steps: list[tuple[str, int]], whole: bool, marks: Mapping[Any, Mar
 # ---- EDIFACT
 
 
-def _numbered(
-    marks: Mapping[Any, Mark], usage: Usage, number: int, element: int, component: int
-) -> Iterator[Named]:
+def _numbered(marks: Mapping[Any, Mark], usage: Usage, number: int, element: int, component: int) -> Iterator[Named]:
     for segment, mark in marks.items():
         if isinstance(segment, Segment) and segment.number == number:
             numbers = f" {element}.{component}" if component else f" {element}" if element else ""
@@ -108,9 +111,7 @@ def _composite(usage: Usage, tag: str, element: int) -> bool:
     return bool(specs) and specs[min(element, len(specs)) - 1].composite
 
 
-def _segments(
-    steps: list[tuple[str, int]], whole: bool, marks: Mapping[Any, Mark], usage: Usage
-) -> Iterator[Named]:
+def _segments(steps: list[tuple[str, int]], whole: bool, marks: Mapping[Any, Mark], usage: Usage) -> Iterator[Named]:
     for cut in range(len(steps), -1, -1):
         above, below = steps[:cut], "/".join(name for name, _ in steps[cut:])
         places = list(islice(_inside(above, below, whole and bool(above), marks, usage), MOST))
@@ -123,10 +124,12 @@ def _inside(
     above: list[tuple[str, int]], below: str, whole: bool, marks: Mapping[Any, Mark], usage: Usage
 ) -> Iterator[Named]:
     """Segments whose own steps, or those of a group around them, end with `above`; the element `below` in each."""
+    seen: set[Steps] = set()
     for segment, mark in marks.items():
         if not below:
             depth = next((n for n in range(len(above), len(mark.steps) + 1) if _fits(above, mark.steps[:n], whole)), 0)
-            if depth:
+            if depth and mark.steps[:depth] not in seen:
+                seen.add(mark.steps[:depth])
                 yield Named(Cell(mark.steps[:depth]), "/".join(mark.path.split("/")[:depth]))
         elif _fits(above, mark.steps, whole):
             at = _element(usage, segment.tag, below)

@@ -25,13 +25,31 @@ from hub.mapping.facts import RuleFact
 from hub.mapping.fragments import Fragments, expanded, fragments
 from hub.mapping.lineage import Trace, Traced
 from hub.mapping.loops import looping
-from hub.mapping.plan import NUMBER, EdifactFacts, Emit, Facts, Find, Here, Parties, Run, Tables, XmlFacts, bad, like
-from hub.mapping.rules import Branch, Rule, Spot, Text
+from hub.mapping.plan import (
+    NUMBER,
+    EdifactFacts,
+    Emit,
+    Facts,
+    Find,
+    Here,
+    Parties,
+    Run,
+    Tables,
+    XmlFacts,
+    bad,
+    like,
+    word,
+)
+from hub.mapping.rules import Branch, Listing, Rule, Spot, Text
 from hub.mapping.sources import every, first, inside, reach, text_of
 
 __all__ = ["EdifactFacts", "Facts", "Mapping", "Rules", "Tables", "XmlFacts", "compile", "load", "reader", "text_of"]
 
-_KEYS = ("from", "to", "document", "message", "fragments", "split")
+REJECTS = ("missing", "long", "form", "letters", "more")
+"""What `reject:` may name: what the sources' standard allows, the target's refuses, and the sender is to be told of.
+missing: nothing where something must be · long, form: no such text, number, date or code · letters that the receiver's
+character set may lack · more than there may be."""
+_KEYS = ("from", "to", "reject", "document", "message", "fragments", "split")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +74,8 @@ class Mapping:
     name: str
     plan: _Plan = field(repr=False)
     traced: Callable[[], _Plan] = field(repr=False)
-    sha256: str = ""  # of the file it was compiled from, and of the fragments it uses
+    written: bytes = b""  # the file that it was compiled from, and behind it each file whose fragments it uses
+    sha256: str = ""  # of these bytes: which version of the mapping this is
 
     @property
     def rules(self) -> tuple[RuleFact, ...]:
@@ -134,19 +153,27 @@ def _one(plan: _Plan, run: Run) -> tuple[Any, list[Trace]]:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """A mapping file as read, its fragments in their places. `split` is what makes several targets of it."""
+    """A mapping file as read, its fragments in their places. `split` is what makes several targets of it, `rejects`
+    what it leaves to the target's standard to refuse."""
 
     sources: dict[str, str]
     target: str
     body: Branch
     xml: bool
     name: str
-    sha256: str = ""
+    written: bytes = b""  # the file, and behind it each file whose fragments it uses
     split: Rule | None = None
+    rejects: tuple[str, ...] = ()
 
 
-def load(path: FilePath, text: bytes | None = None, shared: Fragments | None = None) -> Rules:
-    """Read one mapping file; `shared` are fragments of other files. Raises DeclarationError with findings."""
+def load(
+    path: FilePath,
+    text: bytes | None = None,
+    shared: Fragments | None = None,
+    texts: Map[str, bytes] | None = None,
+) -> Rules:
+    """Read one mapping file; `shared` are fragments of other files, whose bytes are `texts` by their names. Raises
+    DeclarationError with findings."""
     top = language.load(path, text)
     entries = dict(top.entries)
     for name, key in zip(entries, top.keys, strict=True):
@@ -159,15 +186,23 @@ def load(path: FilePath, text: bytes | None = None, shared: Fragments | None = N
         raise bad(spot, "", "from, to, and document or message")
     known = {**(shared or {}), **fragments(entries.get("fragments"))}
     whole, files = expanded(body, known)
-    digest = hashlib.sha256(path.read_bytes() if text is None else text)
-    for file in sorted(files - {body.spot.file}):
-        digest.update(repr([branch for branch in known.values() if branch.spot.file == file]).encode())
-    made = Rules({}, target.value, whole, "document" in entries, path.name, digest.hexdigest(), entries.get("split"))
+    own = path.read_bytes() if text is None else text
+    written = b"\n---\n".join([own, *((texts or {})[file] for file in sorted(files - {body.spot.file}))])
+    split, rejects = entries.get("split"), _rejects(entries.get("reject"))
+    made = Rules({}, target.value, whole, "document" in entries, path.name, written, split, rejects)
     if isinstance(source, Text):
         return replace(made, sources={"": source.value})
     if not isinstance(source, Branch):
         raise bad(source.spot, "a list", "a kind, or alias: kind")
     return replace(made, sources={alias: kind.value for alias, kind in source.entries if isinstance(kind, Text)})
+
+
+def _rejects(rule: Rule | None) -> tuple[str, ...]:
+    items = () if rule is None else rule.items if isinstance(rule, Listing) else (rule,)
+    for one in items:
+        if word(one) not in REJECTS:
+            raise bad(one.spot, word(one), like(word(one), REJECTS))
+    return tuple(map(word, items))
 
 
 def compile(
@@ -178,7 +213,8 @@ def compile(
     def plan(traced: bool) -> _Plan:
         return _planned(rules, Here(sources, tables, parties=parties or {}, traced=traced), target)
 
-    return Mapping(rules.sources, rules.target, rules.name, plan(False), cache(lambda: plan(True)), rules.sha256)
+    sha256, traced = hashlib.sha256(rules.written).hexdigest(), cache(lambda: plan(True))
+    return Mapping(rules.sources, rules.target, rules.name, plan(False), traced, rules.written, sha256)
 
 
 def _planned(rules: Rules, here: Here, target: Facts) -> _Plan:

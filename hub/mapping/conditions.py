@@ -86,7 +86,7 @@ def _text(text: str, here: Here, spot: Spot) -> When:
         wanted = _LIST.fullmatch(right)
         if not wanted:
             raise bad(spot, right, "['a', 'b']")
-        known = frozenset(said(wanted[1]))
+        known = frozenset(quoted(wanted[1]))
         return lambda run: value(run) in known
     return _compared(value, sign, right, here, spot)
 
@@ -108,7 +108,7 @@ def split(text: str) -> tuple[str, str, str]:
     return text, "", ""
 
 
-def said(text: str) -> list[str]:
+def quoted(text: str) -> list[str]:
     """The quoted texts of a condition, without their quotes."""
     return [one[1:-1] for one in _SAID.findall(text)]
 

@@ -343,6 +343,7 @@ def fates(g: Ground) -> Iterator[Violation]:
             yield Violation("other fate", sent["name"], f"is {state}, not {wanted}")
         mine = [name for name in errors[sent["party"]] if name.partition(".")[2].startswith(sent["name"])]
         kinds = sorted(name.partition(".")[2].removeprefix(sent["name"]) for name in mine)
+        kinds = [kind for kind in kinds if not ANSWERED.fullmatch(kind)]
         due = ["", ".error.json", ".error.txt"] if sent["fate"] in ("rejected", "conflict", "held") else []
         if kinds != due:
             yield Violation("explanation", sent["name"], f"error/ has {mine}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Iterator
 
 from hub.declaration import Branch, Rule, Spot, Text
 from hub.mapping.compile import Rules
@@ -13,8 +13,18 @@ def copying(root: Item, source: str, target: str, spot: Spot) -> Rules:
     """The rules that make kind `target` of kind `source`, value by value; all stand at `spot`. Raises ValueError for a
     document that may hold itself."""
     body = Branch(((root.name, _inside(root, root.name, spot, ())),), spot, (spot,))
-    digest = hashlib.sha256(f"{source}\n{target}\n{body!r}".encode()).hexdigest()
-    return Rules({"": source}, target, body, True, f"{source}--to--{target}", digest)
+    lines = [f"from: {source}", f"to: {target}", "document:", *_written(body, "  ")]
+    return Rules({"": source}, target, body, True, f"{source}--to--{target}", "\n".join(lines).encode())
+
+
+def _written(rule: Branch, margin: str) -> Iterator[str]:
+    """The rules as a mapping file would say them."""
+    for name, inner in rule.entries:
+        if isinstance(inner, Branch):
+            yield f"{margin}{name}:"
+            yield from _written(inner, f"{margin}  ")
+        elif isinstance(inner, Text):
+            yield f"{margin}{name}: {inner.value}"
 
 
 def _inside(item: Item, path: str, spot: Spot, above: tuple[Item, ...]) -> Branch:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import NamedTuple, Protocol
 
 from lxml import etree
@@ -16,6 +18,8 @@ MOST = 500_000
 """Values of one file; each node of a tree costs hundreds of bytes."""
 KEPT = 1000
 """Findings of one file that are told."""
+STRIDE = 65_536
+_STEP = re.compile(r"/([^/\[@]+)(?:\[([0-9]+)\])?")
 _IMPOSSIBLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _BOM = b"\xef\xbb\xbf"
 Path = tuple[str, ...]
@@ -32,7 +36,7 @@ class Spot(NamedTuple):
     field: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Source:
     """The text of a file, and how its characters were written."""
 
@@ -40,11 +44,23 @@ class Source:
     charset: str
     before: int = 0  # bytes of a byte order mark
 
+    @cached_property
+    def _marks(self) -> list[tuple[int, int]]:
+        """(bytes, line breaks) before every STRIDE-th character: a file of many faults is not counted anew for each."""
+        marks = [(self.before, 0)]
+        for at in range(0, len(self.text), STRIDE):
+            piece = self.text[at : at + STRIDE]
+            size, breaks = marks[-1]
+            marks.append((size + len(piece.encode(self.charset)), breaks + piece.count("\n")))
+        return marks
+
     def place(self, spot: Spot, path: str = "") -> Place:
         """Line and column from 1 in characters, the offset in bytes."""
-        line = self.text.count("\n", 0, spot.at) + 1
+        mark = spot.at // STRIDE
+        size, breaks = self._marks[mark]
+        line = breaks + self.text.count("\n", mark * STRIDE, spot.at) + 1
         column = spot.at - self.text.rfind("\n", 0, spot.at)
-        offset = self.before + len(self.text[: spot.at].encode(self.charset))
+        offset = size + len(self.text[mark * STRIDE : spot.at].encode(self.charset))
         if spot.record:
             record, part = spot.record, spot.field or None
             return Place(segment=record, tag=spot.tag, element=part, offset=offset, line=line, column=column)
@@ -116,38 +132,54 @@ class Document:
 
     def placed(self, findings: Iterable[Finding]) -> list[Finding]:
         """What was found in the tree, at its places in the file."""
-        numbers: dict[etree._Element, int] = {}
+        finder: _Finder | None = None
         moved: list[Finding] = []
         for finding in findings:
-            element = self._element(finding.place.path) if finding.place.offset is None else None
-            if element is not None and len(moved) < KEPT:
-                numbers = numbers or {one: number for number, one in enumerate(self.root.iter(etree.Element))}
-                place = self.source.place(self.spots[numbers[element]], _named(element))
-                finding = replace(finding, place=place)
+            if finding.place.offset is None and len(moved) < KEPT:
+                finder = finder or _Finder(self.root)
+                number, name = finder.found(finding.place.path or "")
+                finding = replace(finding, place=self.source.place(self.spots[number], name))
             moved.append(finding)
         return moved
 
-    def _element(self, path: str | None) -> etree._Element | None:
-        names = {prefix: space for prefix, space in self.root.nsmap.items() if prefix}
-        try:
-            found = self.root.getroottree().xpath(path or "/*", namespaces=names)
-        except etree.XPathError:
-            return self.root
-        one = found[0] if isinstance(found, list) and found else self.root
-        return one if isinstance(one, etree._Element) else self.root
 
+class _Finder:
+    """Elements by the paths that libxml2 gives them: /*/*[3] or /List/Box[2]."""
 
-def _named(element: etree._Element) -> str:
-    """The path of an element in local names, with its number where there are several."""
-    names: list[str] = []
-    one: etree._Element | None = element
-    while one is not None:
-        above = one.getparent()
-        same = [] if above is None else above.findall(str(one.tag))
-        number = f"[{same.index(one) + 1}]" if len(same) > 1 else ""
-        names.append(etree.QName(one).localname + number)
-        one = above
-    return "/".join(reversed(names))
+    def __init__(self, root: etree._Element) -> None:
+        self.root = root
+        self.numbers = {one: number for number, one in enumerate(root.iter(etree.Element))}
+        self.below: dict[etree._Element, dict[str, list[etree._Element]]] = {}
+
+    def found(self, path: str) -> tuple[int, str]:
+        """(the number of the element in document order, its path in local names); the root where there is none."""
+        steps = _STEP.findall(path)
+        element, names = self.root, [etree.QName(self.root).localname]
+        for name, number in steps[1:]:
+            same = self._children(element).get(name, [])
+            at = int(number or 1) - 1
+            if at >= len(same):
+                break
+            element = same[at]
+            names.append(self._named(element))
+        return self.numbers[element], "/".join(names)
+
+    def _children(self, element: etree._Element) -> dict[str, list[etree._Element]]:
+        if element not in self.below:
+            made: dict[str, list[etree._Element]] = {}
+            for child in element.iterchildren(etree.Element):
+                for name in ("*", etree.QName(child).localname):
+                    made.setdefault(name, []).append(child)
+            self.below[element] = made
+        return self.below[element]
+
+    def _named(self, element: etree._Element) -> str:
+        """Its local name, with its number where there are several."""
+        above, name = element.getparent(), etree.QName(element).localname
+        same = [] if above is None else self._children(above)[name]
+        if len(same) < 2:
+            return name
+        return f"{name}[{bisect_left(same, self.numbers[element], key=lambda one: self.numbers[one]) + 1}]"
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,8 @@ from hub.sandbox import queues
 
 VESSEL, MANIFEST = "urn:eport:vessel:agency-answer:1", "urn:eport:manifest:customs-answer:1"
 PORT = "TJEPORT"
-TODAY = re.compile(rb"<DocumentExpiresOn>(\d{4}-\d{2}-\d{2})")
+PERSON = re.compile(rb"<Person>.*?</Person>", re.DOTALL)
+EXPIRES = re.compile(rb"<DocumentExpiresOn>(\d{4}-\d{2}-\d{2})")
 
 
 @dataclass(slots=True)
@@ -63,12 +64,21 @@ class Desk:
                 f"<Status>01</Status><At>{at}</At></CustomsAnswer>"
             )
         call = _first(rb"<Call>([^<]+)", data) or _call(data)
-        expired = self.name == "BORDER" and any(day.decode() < at[:10] for day in TODAY.findall(data))
-        reason = '<Reason><Code>P02</Code><Text xml:lang="en">passport expired</Text></Reason>' if expired else ""
+        expired = self.name == "BORDER" and _expired(data, at[:10].encode())
+        reason = (
+            '<Reason><Code>P02</Code><Text xml:lang="en">passport expired</Text>'
+            f"<Path>Person[{expired}]/DocumentExpiresOn</Path></Reason>"
+        )
         return (
             f'<AgencyAnswer xmlns="{VESSEL}"><Agency>{self.name}</Agency><Reference>{reference}</Reference>'
-            f"<Call>{call}</Call><Status>{'R' if expired else 'A'}</Status><At>{at}</At>{reason}</AgencyAnswer>"
+            f"<Call>{call}</Call><Status>{'R' if expired else 'A'}</Status><At>{at}</At>{reason if expired else ''}</AgencyAnswer>"
         )
+
+
+def _expired(data: bytes, today: bytes) -> int:
+    """Which person of a crew report is the first whose passport has expired; 0 for none."""
+    persons = enumerate(PERSON.findall(data), 1)
+    return next((number for number, one in persons if any(day < today for day in EXPIRES.findall(one))), 0)
 
 
 def _call(data: bytes) -> str:

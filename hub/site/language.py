@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hub.mapping.compile import REJECTS
 from hub.mapping.functions import FUNCTIONS
 from hub.mapping.leaves import BESIDE, HEADS
 from hub.mapping.narrow import POLICIES as NARROW
@@ -43,6 +44,7 @@ SAID = {
     "split": "每一项生成一份 · one message for each item",
 }
 """What an editor shows of a word."""
+_REJECT = "来源允许而目标不允许、应退回发送方的 · what the target refuses and the sources allow: the sender is told"
 
 
 def mapping() -> Shape:
@@ -54,6 +56,7 @@ def mapping() -> Shape:
         "properties": {
             "from": {**kinds, "description": "来源种类，或 名称: 种类 · a kind, or name: kind"},
             "to": {"type": "string", "description": "目标种类 · the kind that is made"},
+            "reject": {"type": "array", "items": {"enum": list(REJECTS)}, "description": _REJECT},
             "document": {"$ref": "#/$defs/children", "description": "XML 文档 · the document from its root"},
             "message": {"$ref": "#/$defs/children", "description": "EDIFACT 报文 · groups and segments"},
             "fragments": {"type": "object", "additionalProperties": {"$ref": "#/$defs/branch"}},

@@ -15,6 +15,7 @@ from hub.finding import Finding, Place, rejects
 from hub.identity.keys import Signer
 from hub.identity.register import Register
 from hub.mapping import compile as language
+from hub.mapping.checking import check as checking
 from hub.mapping.codes import Table
 from hub.mapping.fragments import fragments
 from hub.site import guidecheck, guides
@@ -22,6 +23,7 @@ from hub.site.check import Declared, cross_check
 from hub.site.forms import NEEDED, copies, form, refuse_idle
 from hub.site.model import Kind, Reasons, Routes, System
 from hub.site.site import Site, Usage, fingerprint
+from hub.site.skeleton import blanks
 from hub.standards import codelist
 from hub.xml.schema import Schema
 
@@ -55,7 +57,7 @@ def load(folder: Path, register: Register | None = None, signer: Signer | None =
     if port is not None and whole:
         declared = Declared(folder, port[0], port[1], sources, systems, rules, kinds, mappings, written, tables)
         findings += cross_check(declared)
-        facts = {name: _facts(usage) for name, usage in kinds.items()}
+        facts = {name: facts_of(usage) for name, usage in kinds.items()}
         made, wrong = guidecheck.check(port[1], rules, facts, tables, lists, guided)
         findings += wrong
     findings.sort(key=_order)
@@ -198,8 +200,8 @@ def _usage(folder: Path, kind: str, system: str, rule: Kind, directories: Direct
 
 
 def _readers(usage: Usage, source: Declaration) -> dict[str, Any]:
-    """Every path that a kind names, compiled once; those of reasons below their own loop."""
-    rule, facts = usage.rule, _facts(usage)
+    """Every path that a kind names, compiled once; those of reasons below their own loop, deeper ones under both."""
+    rule, facts = usage.rule, facts_of(usage)
     paths: list[tuple[KeyPath, str, str]] = [(("keys", name), path, "") for name, path in rule.keys.items()]
     paths.append((("document",), rule.document, ""))
     if rule.function:
@@ -208,20 +210,20 @@ def _readers(usage: Usage, source: Declaration) -> dict[str, Any]:
         paths += [(("answers", "by", name), path, "") for name, path in rule.answers.by.items()]
         paths.append((("answers", "verdict", "from"), rule.answers.verdict.from_, ""))
         paths.append((("answers", "number"), rule.answers.number, ""))
-    if rule.answers and rule.answers.reasons:
-        reasons = rule.answers.reasons
+    reasons = rule.answers.reasons if rule.answers else None
+    if reasons:
         paths.append((("answers", "reasons", "each"), reasons.each, ""))
         paths.append((("answers", "reasons", "code"), reasons.code, reasons.each))
         paths.append((("answers", "reasons", "text"), reasons.text, reasons.each))
         paths += _pointing(reasons)
-    deep = {below for _, _, below in paths} - {"", rule.answers.reasons.each if rule.answers and rule.answers.reasons else ""}
+    own = ("", reasons.each if reasons else "")
     readers: dict[str, Any] = {}
     findings: list[Finding] = []
     for at, path, below in paths:
         if not path:
             continue
         try:
-            readers[f"{below}|{path}" if below in deep else path] = language.reader(path, facts, below=below)
+            readers[path if below in own else f"{below}|{path}"] = language.reader(path, facts, below=below)
         except DeclarationError as fault:
             expected = fault.findings[0].expected
             findings.append(source.finding("site.bad_path", ("kinds", usage.name, *at), path, expected))
@@ -242,7 +244,15 @@ def _pointing(reasons: Reasons) -> list[tuple[KeyPath, str, str]]:
     return outer + [((*key, name), getattr(at, name), inner) for name in ("element", "component", "code")]
 
 
-def _facts(usage: Usage) -> Any:
+def usable(folder: Path) -> dict[str, Usage]:
+    """Every kind of the site in `folder` that can be used, whatever else is wrong there."""
+    findings: list[Finding] = []
+    systems, sources = _systems(folder, [], findings)
+    return _kinds(folder, systems, sources, Directories(folder / "schemas" / "edifact"), findings)
+
+
+def facts_of(usage: Usage) -> Any:
+    """What mappings and paths go by."""
     if usage.schema is not None:
         return language.XmlFacts(usage.schema)
     if usage.directory is None or usage.spec is None:
@@ -307,29 +317,36 @@ def _mappings(
 ) -> tuple[dict[tuple[str, str], language.Mapping], dict[tuple[str, str], Declaration]]:
     """Mappings by (source kinds with commas between them, target kind), and their rules, fragments in their places."""
     shared = _fragments(folder, files, findings)
+    texts = {branch.spot.file: (folder / branch.spot.file).read_bytes() for branch in shared.values()}
     made: dict[tuple[str, str], language.Mapping] = {}
     written: dict[tuple[str, str], Declaration] = {}
+    met: list[checking.Met] = []
     for path in sorted((folder / "mappings").glob("*/*--to--*.yaml")):
         files.append(path)
         name = relative(folder, path)
         try:
             source = read(folder, path)
-            mapping = language.load(Path(name), path.read_bytes(), shared)
+            mapping = language.load(Path(name), path.read_bytes(), shared, texts)
             unknown = _unknown(source, mapping, rules) if whole else []
+            unknown += [text.spot.finding("mapping.fill_in", key) for key, text in blanks(mapping.body)]
             findings += unknown
             if unknown or not {*mapping.sources.values(), mapping.target} <= kinds.keys():
                 continue  # a kind that cannot be used has findings of its own
             key = ",".join(mapping.sources.values()), mapping.target
             if key in made:
                 findings.append(source.finding("site.twice", ("from",), " → ".join(key), made[key].name))
-            facts = {alias: _facts(kinds[kind]) for alias, kind in mapping.sources.items()}
-            made[key] = language.compile(mapping, facts, _facts(kinds[mapping.target]), tables, parties)
+            facts = {alias: facts_of(kinds[kind]) for alias, kind in mapping.sources.items()}
+            made[key] = language.compile(mapping, facts, facts_of(kinds[mapping.target]), tables, parties)
             written[key] = Declaration(name, mapping.body)
+            checked = checking.check(mapping, facts, facts_of(kinds[mapping.target]), tables)
+            findings += [finding for finding in checked.findings if finding not in findings]  # many use one fragment
+            met.append(checked.met)
         except DeclarationError as fault:
             findings.extend(fault.findings)
         except _BROKEN as fault:
             place = Place(file=name, line=1, column=1)
             findings.append(Finding("mapping.unreadable", place, _said(fault), "from, to, and document or message"))
+    findings += checking.idle_rows(met, tables) if whole else []
     return made, written
 
 
@@ -345,8 +362,8 @@ def _copies(
         for rules in copies(kinds, sources):
             source, key = rules.sources[""], (rules.sources[""], rules.target)
             if key not in mappings:
-                facts = {"": _facts(kinds[source])}
-                mappings[key] = language.compile(rules, facts, _facts(kinds[rules.target]), {})
+                facts = {"": facts_of(kinds[source])}
+                mappings[key] = language.compile(rules, facts, facts_of(kinds[rules.target]), {})
                 written[key] = Declaration(rules.body.spot.file, rules.body)
     except DeclarationError as fault:
         findings.extend(fault.findings)

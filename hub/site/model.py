@@ -271,7 +271,7 @@ class Pointer(Part):
     """Paths of the numbers of a place, counted as in CONTRL: UNH is segment 1, and the tag of a segment its element 1.
     With `each` a reason has several places, and the paths of `element`, `component` and `code` are below it."""
 
-    segment: str
+    segment: str = Field(min_length=1)
     each: str = ""
     element: str = ""
     component: str = ""

@@ -110,6 +110,12 @@ class Schema:
         names = dict.fromkeys(child.local_name for child in _elements(element))
         return [*names, *(f"@{name}" for name in _attributes(element))]
 
+    def about(self, path: tuple[str, ...]) -> str:
+        """What the files say of the element or attribute at `path`, in each of their languages; "" for nothing."""
+        found = self._outline.find(path)
+        said = () if found is None else found.iterfind(f"{XS}annotation/{XS}documentation")
+        return " ".join(word for text in said for word in (text.text or "").split())
+
     def _type(self, path: tuple[str, ...]) -> list[str]:
         """Names of the type at `path` and of all that it is derived from; [] where there is nothing."""
         name = path[-1].removeprefix("@")

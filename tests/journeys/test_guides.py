@@ -46,13 +46,14 @@ def test_what_is_agreed_with_one_is_refused_from_another(port: Any) -> None:
 
 
 def test_a_wrong_count_is_repaired_and_recorded(port: Any) -> None:
+    agree(port, "TJLINE", "tolerate: [{code: edifact.unt_count, as: repair}, {code: edifact.unz_count, as: repair}]")
     port.submit("tjline", "a.edi", ORIGINAL.replace(b"UNT+48", b"UNT+46").replace(b"UNZ+1", b"UNZ+2"))
     port.run()
     [row] = rows(port, "TJLINE")
     assert row["state"] == "routed"
     e = t.event
     told = [r["detail"] for r in port.journal.rows(select(e).where(e.c.subject == row["id"])) if r["detail"]]
-    assert any("edifact.unt_count carriers.guide.yaml:5 repair" in str(detail) for detail in told)
+    assert any("edifact.unt_count tjline.guide.yaml:3 repair" in str(detail) for detail in told)
 
 
 def test_what_is_told_reaches_the_sender_although_nothing_is_refused(port: Any) -> None:

@@ -113,7 +113,7 @@ def misfits(value: Domain, place: Domain) -> list[Misfit]:
         return []
     if value.codes is not None:
         return _codes(value.codes, place)
-    found = [*_length(value, place), *_form(value, place)]
+    found = _form(value, place) or _length(value, place)
     if value.wide and not place.wide and place.form == "text" and place.codes is None and not place.patterns:
         found.append(Misfit("letters", "Unicode", "EDIFACT"))
     return found
@@ -129,6 +129,8 @@ def _codes(codes: frozenset[str], place: Domain) -> list[Misfit]:
 
 
 def _length(value: Domain, place: Domain) -> list[Misfit]:
+    if place.name and place.name == value.name:
+        return []
     if place.form in NUMERIC and value.form in NUMERIC:
         if place.digits and not 0 < value.digits <= place.digits:
             return [Misfit("long", said(value), said(place))]
@@ -154,20 +156,23 @@ def _fits(value: Domain, place: Domain) -> bool:
         return _number_fits(value, place)
     if place.form in ("date", "date-time"):
         return value.form == place.form
-    return set(place.patterns) <= set(value.patterns) and value.least >= min(place.least, 1) <= max(value.least, 1)
+    return set(place.patterns) <= set(value.patterns) and max(value.least, 1) >= place.least
 
 
 def _number_fits(value: Domain, place: Domain) -> bool:
     if value.form not in NUMERIC or (place.form == "integer" and value.form != "integer"):
         return False
-    if place.decimals is not None and value.form != "integer":
-        if value.decimals is None or value.decimals > place.decimals:
-            return False
+    if place.decimals is not None and value.form != "integer" and not _rounded(value, place.decimals):
+        return False
     if place.low is not None and (value.low is None or value.low < place.low):
         return False
     if place.high is not None and not _below(value, place.high):
         return False
     return set(place.patterns) <= set(value.patterns) or not place.patterns or value.low is not None
+
+
+def _rounded(value: Domain, decimals: int) -> bool:
+    return value.decimals is not None and value.decimals <= decimals
 
 
 def _below(value: Domain, high: Decimal) -> bool:
@@ -181,13 +186,15 @@ def said(domain: Domain) -> str:
     if domain.codes is not None:
         listed = sorted(domain.codes)
         return f"one of {', '.join(listed[:8])}{' …' if len(listed) > 8 else ''}"
+    if domain.patterns:
+        return f"{domain.name} {' | '.join(domain.patterns[-1])}".strip()
     if domain.name:
         return domain.name
-    if domain.patterns:
-        return " | ".join(domain.patterns[-1])
     if domain.form in NUMERIC:
         behind = f", {domain.decimals} decimals" if domain.decimals is not None and domain.form == "decimal" else ""
-        range = "".join(f" {sign} {bound}" for sign, bound in (("≥", domain.low), ("≤", domain.high)) if bound is not None)
+        range = "".join(
+            f" {sign} {bound}" for sign, bound in (("≥", domain.low), ("≤", domain.high)) if bound is not None
+        )
         return f"{domain.form}{f' of {domain.digits} digits' if domain.digits else ''}{behind}{range}"
     return f"{domain.form}{f' of at most {domain.most}' if domain.most else ''}"
 

@@ -139,8 +139,10 @@ class Particles:
             inner = here
         else:
             inner = Count(0, here.most) if model.tag == f"{XS}choice" and len(model) > 1 else here
-        for part in () if model is None else model.iterchildren(
-            f"{XS}element", f"{XS}sequence", f"{XS}choice", f"{XS}all", f"{XS}group"
+        for part in (
+            ()
+            if model is None
+            else model.iterchildren(f"{XS}element", f"{XS}sequence", f"{XS}choice", f"{XS}all", f"{XS}group")
         ):
             yield from self._model(part, inner)
 
@@ -214,7 +216,7 @@ class Particles:
 
 def _named_attribute(name: str, use: etree._Element, referred: etree._Element | None) -> etree._Element:
     """An xs:attribute for a reference to one."""
-    made = etree.Element(f"{XS}attribute", nsmap=None if referred is None else referred.nsmap)
+    made: etree._Element = etree.Element(f"{XS}attribute", nsmap={} if referred is None else dict(referred.nsmap))  # type: ignore[arg-type]
     for key, value in (("name", name), ("use", use.get("use", "")), ("type", "")):
         if value:
             made.set(key, value)
@@ -242,7 +244,10 @@ def _restricted(base: Domain, rule: etree._Element) -> Domain:
         least = max(made.least, min(least for least, _ in widths))
         made = replace(made, patterns=(*base.patterns, patterns), least=least, most=most, wide=False)
     for facet in rule.iterchildren():
-        name, value = etree.QName(facet).localname, numbers.maybe(facet.get("value", "")) if facet.get("value") else None
+        name, value = (
+            etree.QName(facet).localname,
+            numbers.maybe(facet.get("value", "")) if facet.get("value") else None,
+        )
         if value is None:
             continue
         if name in ("length", "maxLength"):

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from difflib import get_close_matches
 
 from hub.edifact.directory import Directory, Node
 from hub.mapping.checking.domain import Domain
-from hub.mapping.checking.particles import particles
+from hub.mapping.checking.particles import MANY, particles
 from hub.mapping.edifact_source import GROUP
 from hub.mapping.narrow import longest
 from hub.mapping.path import Path, Step, parse_path
 from hub.mapping.places import places, spec_of, whole
-from hub.mapping.plan import EdifactFacts, Facts, Here, Loop, XmlFacts
+from hub.mapping.plan import EdifactFacts, Here, Loop, XmlFacts
 from hub.mapping.sources import begin
 
 Key = tuple[str, ...]
@@ -35,6 +35,7 @@ class Located:
     key, steps  where it begins and how it goes on: equal ones are the same place
     gap         the part of the path that need not be there, "" when it must
     many        the part that may be there several times, "" when nothing is or the path says which
+    times       how often, whatever the path says
     domain      of the values there; None when it is no value
     tests       of all its steps
     """
@@ -43,6 +44,7 @@ class Located:
     steps: tuple[str, ...]
     gap: str
     many: str
+    times: int
     domain: Domain | None
     tests: tuple[Test, ...] = ()
 
@@ -55,13 +57,15 @@ def locate(text: str, here: Here, known: Known = frozenset()) -> Located:
     loops = tuple(map(str, here.loops[: start.depth + 1]))
     key: Key = (start.loop.alias, *loops)
     steps = tuple(map(str, path.steps))
-    found = _xml(facts, start.loop, path.steps) if isinstance(facts, XmlFacts) else _edifact(facts, start.loop, path.steps)
+    found = (
+        _xml(facts, start.loop, path.steps) if isinstance(facts, XmlFacts) else _edifact(facts, start.loop, path.steps)
+    )
     sure = max((n for n in range(len(steps) + 1) if (key, steps[:n]) in known), default=0)
     gap = "/".join(steps[: found.gap[-1] + 1]) if found.gap and found.gap[-1] >= sure else ""
     many = "/".join(steps[: found.many + 1]) if found.many >= 0 else ""
     if not steps and found.gap:
         gap = "."
-    return Located(key, steps, gap, many, found.domain, found.tests)
+    return Located(key, steps, gap, many, found.times, found.domain, found.tests)
 
 
 def prefixes(place: Located) -> Known:
@@ -75,6 +79,7 @@ class _Walk:
 
     gap: list[int]
     many: int = -1
+    times: int = 1
     domain: Domain | None = None
     tests: tuple[Test, ...] = ()
 
@@ -82,8 +87,11 @@ class _Walk:
         said = bool(step.tests or step.nth)
         if not required or step.tests or step.nth > 1:
             self.gap.append(at)
-        if most > 1 and not said and self.many < 0:
+        if said:
+            self.many = -1  # what was several before is no longer: the test says which
+        elif most > 1 and self.many < 0:
             self.many = at
+        self.times = min(self.times * (1 if step.nth else most), MANY)
 
 
 # ---- XML
@@ -144,6 +152,7 @@ def _element(walk: _Walk, directory: Directory, tag: str, steps: tuple[Step, ...
         walk.gap.append(last)
     if len(cells) > 1 and not any(step.nth for step in steps) and walk.many < 0:
         walk.many = last
+    walk.times = min(walk.times * len(cells), MANY)
     walk.domain = element_domain(directory, tag, cells[0][0], max(cells[0][1], 1))
 
 
@@ -155,7 +164,7 @@ def _of_item(facts: EdifactFacts, loop: Loop, steps: tuple[Step, ...]) -> _Walk 
         element = tuple(parse_path(loop.element).steps)
         walk = _Walk([])
         _element(walk, facts.directory, loop.tag, element, 0)
-        return _Walk([0] if composite else [], -1, walk.domain)
+        return _Walk([0] if composite else [], domain=walk.domain)
     if not composite or len(steps) != 1:
         return None
     inner = (*parse_path(outer).steps, *steps)
@@ -198,11 +207,3 @@ def near(code: str, codes: frozenset[str]) -> str:
     """Codes that may have been meant, or the first of them."""
     close = get_close_matches(code, codes, 4, 0.3) or sorted(codes)
     return ", ".join(close[:6])
-
-
-def target_value(facts: Facts, path: tuple[str, ...]) -> Domain | None:
-    """What the XML target's place may hold."""
-    return particles(facts.schema).value(path) if isinstance(facts, XmlFacts) else None
-
-
-__all__ = ["Key", "Known", "Located", "Test", "element_domain", "locate", "near", "prefixes", "replace", "target_value"]

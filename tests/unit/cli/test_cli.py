@@ -54,7 +54,7 @@ def test_golden_inputs_are_judged_as_their_names_say(case: Path) -> None:
     [interchange] = verdict["interchanges"]
     assert bool(interchange["findings"]) is broken
     for finding in interchange["findings"]:
-        assert finding["offset"] is not None and finding["text"]["zh"] and finding["remedy"]["en"]
+        assert finding["offset"] is not None and finding["text"] and finding["remedy"]
 
 
 def test_a_file_that_is_not_there_is_unusable_input(tmp_path: Path) -> None:

@@ -45,7 +45,8 @@ def codes(told: Any) -> list[str]:
     [
         (ORIGINAL, "accepted", 0),
         (BROKEN, "rejected", 1),
-        (ORIGINAL.replace(b"UNT+48", b"UNT+46"), "accepted-with-warnings", 0),  # a guide repairs it
+        (ORIGINAL.replace(b"PUMPS FOR LIQUIDS", b"PUMPS " * 20), "accepted-with-warnings", 0),  # a guide takes it
+        (ORIGINAL.replace(b"UNT+48", b"UNT+46"), "rejected", 1),
         (ORIGINAL[:700], "rejected", 1),
         (b"", "rejected", 2),
         (b"  \r\n", "rejected", 2),
@@ -82,7 +83,8 @@ def test_the_json_has_the_agreed_shape() -> None:
         "contrl": "39", "severity": "error", "message_reference": "1", "segment": 28, "tag": "RFF", "element": 1,
         "component": 2, "offset": BROKEN.index(b"PUSTXG2611021-A"),
     }.items()  # fmt: skip
-    assert long["text"]["en"] and long["text"]["zh"]
+    in_chinese = verdict(BROKEN, "--lang", "zh")["interchanges"][0]["findings"]
+    assert "is longer than" in long["text"] and any("超过" in finding["text"] for finding in in_chinese)
 
 
 def test_each_interchange_of_a_file_is_judged_at_its_places_in_the_file() -> None:

@@ -133,7 +133,8 @@ def test_memory_is_that_of_the_largest_message_however_long_the_file_is() -> Non
 FRAGMENTS = st.sampled_from(
     [b"UNA:+.? '", b"UNA|~.! #", b"UNB+UNOA:3+A+B+240101:1200+1'", UNB, UNZ, UNH, UNT, b"UNG+A'", b"UNE+1+1'", b"UNO+",
      b"UNB~UNOA|3~A~B~240101|1200~1#", b"UNZ~0~1#", b"FTX+a?'b'", b"?", b"'", b"\r\n", b"\0", b"\xe9", b"UNZ", b"UNB+",
-     b"\xef\xbb\xbf", b"#", b"~", b"UNA", b"UIB+", b"*:+'", b"\n", b" "]
+     b"\xef\xbb\xbf", b"#", b"~", b"UNA", b"UIB+", b"*:+'", b"\n", b" ",
+     b"UNA:+.? \n", b"'\r\n", b"?'\r\n", b"??'\r\n", b"x" * 300, b"UNB+UNOB:4+A+B+240101:1200+1'"]
 )  # fmt: skip
 FILES = st.lists(FRAGMENTS | st.binary(max_size=6), max_size=14).map(b"".join)
 
