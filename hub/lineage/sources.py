@@ -86,11 +86,10 @@ class Received:
         return Source(self.file, self.usage.name, path, value[:MOST_SHOWN], self._place(origin.node, path, attribute))
 
     def _place(self, element: Any, path: str, attribute: str) -> Place:
-        if self.document is not None:
-            xpath = self.document.root.getroottree().getpath(element)
-            place = self.document.placed([Finding("", Place(path=xpath))])[0].place
-            return replace(place, offset=None if place.offset is None else place.offset + self.shift)
         number = self._numbers.get(element)
+        if self.document is not None:
+            place = self.document.source.place(self.document.spots[number or 0], path)
+            return replace(place, offset=(place.offset or 0) + self.shift)
         start, text, line = self._spots[number] if number is not None and number < len(self._spots) else (None, None, 0)
         offset = start if attribute or text is None else text
         column = 1 if offset is None else offset - self._text.rfind(b"\n", 0, offset)

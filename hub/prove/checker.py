@@ -54,6 +54,8 @@ STATES = {
 ALIASES = {("port_case", "opened"): "open", ("message", "made"): "routed"}
 """Events that tell of a state in other words."""
 HANDED = {"sent", "receipted", "acknowledged", "answered", "refused"}
+ANSWERED = re.compile(r"\.[^.]+\.[0-9]+\.error\.(json|txt)")
+"""What is behind the name of a file in the name of what a reader's answer says of it."""
 OUTCOMES = {"manifest": ("accepted", "refused"), "vessel": ("cleared", "refused")}
 YES, NO = {"A", "01"}, {"R", "03"}
 

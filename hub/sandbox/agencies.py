@@ -65,13 +65,13 @@ class Desk:
             )
         call = _first(rb"<Call>([^<]+)", data) or _call(data)
         expired = self.name == "BORDER" and _expired(data, at[:10].encode())
+        where = f"<Path>Person[{expired}]/DocumentExpiresOn</Path>"
         reason = (
-            '<Reason><Code>P02</Code><Text xml:lang="en">passport expired</Text>'
-            f"<Path>Person[{expired}]/DocumentExpiresOn</Path></Reason>"
+            f'<Reason><Code>P02</Code><Text xml:lang="en">passport expired</Text>{where}</Reason>' if expired else ""
         )
         return (
             f'<AgencyAnswer xmlns="{VESSEL}"><Agency>{self.name}</Agency><Reference>{reference}</Reference>'
-            f"<Call>{call}</Call><Status>{'R' if expired else 'A'}</Status><At>{at}</At>{reason if expired else ''}</AgencyAnswer>"
+            f"<Call>{call}</Call><Status>{'R' if expired else 'A'}</Status><At>{at}</At>{reason}</AgencyAnswer>"
         )
 
 

@@ -93,7 +93,7 @@ def test_each_answer_has_a_reference_of_its_own() -> None:
 
 @pytest.mark.parametrize("type", ["CONTRL:D:3", "APERAK:D:96B"])
 def test_no_answer_is_answered(type: str) -> None:
-    body = f"UNH+1+{type}:UN'BGM+1'UNT+3+1'"
+    body = f"UNH+1+{type}:UN'BGX+1'UNT+3+1'"
     data = f"UNB+UNOA:3+TJLINE:ZZZ+TJEPORT:ZZZ+261123:0810+R1++++1'{body}UNZ+1+R1'".encode()
     of = opened(data)
     assert of.messages[0].rejected and made(of, acknowledge="always") == {}

@@ -17,8 +17,9 @@ from sqlalchemy import select, update
 from hub.edifact import writer
 from hub.edifact.model import Envelope, Separators
 from hub.journal import tables as t
+from hub.journal.statements import Row
 from hub.lineage.journal import outputs as explained
-from hub.lineage.rebuild import Archive
+from hub.lineage.rebuild import Archive, Rebuilt
 from hub.sandbox import agencies
 from hub.site.load import load
 from tests.journeys.conftest import Port
@@ -64,7 +65,8 @@ def call(number: bytes) -> bytes:
 
 def asked(port: Any, agency: str) -> Path:
     """What an agency was sent last."""
-    return [path for path in port.files(agency.lower(), "in") if not path.name.endswith(".p7s")][-1]
+    files: list[Path] = port.files(agency.lower(), "in")
+    return [path for path in files if path.suffix != ".p7s"][-1]
 
 
 def customs_refuses(port: Any, *paths: str, file: Path | None = None, name: str = "answer.xml") -> None:
@@ -105,7 +107,8 @@ def told(port: Any, party: str) -> list[dict[str, Any]]:
 
 
 def words(port: Any, party: str) -> str:
-    [file] = [path for path in port.files(party, "error") if path.name.endswith(".error.txt")]
+    files: list[Path] = port.files(party, "error")
+    [file] = [path for path in files if path.name.endswith(".error.txt")]
     return file.read_text("utf-8")
 
 
@@ -310,7 +313,7 @@ def test_what_was_delivered_is_explained_from_the_journal(port: Any, manifest: b
 
 
 def test_the_sandbox_points_to_the_passport_that_has_expired(port: Any) -> None:
-    crew = b"<Person><DocumentExpiresOn>2031-01-01</DocumentExpiresOn></Person><Person/>"
+    crew = b"<Call>C1</Call><Person><DocumentExpiresOn>2031-01-01</DocumentExpiresOn></Person><Person/>"
     late = b"<Person><FamilyName>ZHAO</FamilyName><DocumentExpiresOn>2025-12-31</DocumentExpiresOn></Person>"
     border = agencies.Desk("BORDER", port.signers["BORDER"], port.site.register)
     said = border._answer(crew.replace(b"<Person/>", late), "E000000001", port.now)
@@ -322,7 +325,12 @@ def test_without_a_pointer_nothing_is_traced(port: Any, monkeypatch: pytest.Monk
     send(port, "tjline", "mft.edi", manifest)
     began: list[str] = []
     whole = Archive.delivered
-    monkeypatch.setattr(Archive, "delivered", lambda self, row: began.append(row["id"]) or whole(self, row))
+
+    def counted(archive: Archive, row: Row) -> Rebuilt:
+        began.append(row["id"])
+        return whole(archive, row)
+
+    monkeypatch.setattr(Archive, "delivered", counted)
     customs_refuses(port)
     assert port.files("tjline", "error") == [] and len(port.files("tjline", "inbound")) == 2
     send(port, "tjline", "mft2.edi", manifest.replace(b"TJL2611", b"TJL2711").replace(b"+TJ2611", b"+TJ2711"))

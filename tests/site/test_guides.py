@@ -14,7 +14,7 @@ from hub.errors import DeclarationError
 from hub.finding import Finding
 from hub.site import guidecheck, guidefile
 from hub.site.guidefile import GuideFile
-from hub.site.load import _facts, load
+from hub.site.load import facts_of, load
 from hub.site.site import Site
 
 from .conftest import ROOT, Copy
@@ -66,7 +66,7 @@ def checked(site: Site, *texts: str, charsets: bool = True) -> list[Finding]:
             guided.append((source, model(source, GuideFile)))
         except DeclarationError as fault:
             return list(fault.findings)
-    facts = {name: _facts(usage) for name, usage in site.kinds.items()}
+    facts = {name: facts_of(usage) for name, usage in site.kinds.items()}
     return guidecheck.check(routes, list(site.kinds), facts, site.tables, list(site.lists), guided)[1]
 
 

@@ -47,7 +47,7 @@ def checked(path: Path) -> Checked:
     files = list((ROOT / "mappings" / "fragments").glob("*.yaml"))
     for file in files:
         shared |= fragments(read(file))
-    rules = language.load(path, None, shared, {file.as_posix(): file.read_bytes() for file in files})
+    rules = language.load(path, None, shared, {file.name: file.read_bytes() for file in files})
     sources = {alias: facts(kind) for alias, kind in rules.sources.items()}
     return check(rules, sources, facts(rules.target), site().tables)
 
