@@ -44,6 +44,7 @@ def explain(
     """每个输出值的来源 · where every value came from: place in the file, rules, functions, code rows."""
     from hub.catalogue import language, text
     from hub.cli.paint import show_findings
+    from hub.plain import plain
 
     if (file is None) == (not ref):
         typer.echo("eport explain FILE | --ref REFERENCE", err=True)
@@ -66,7 +67,9 @@ def explain(
         show_findings(refused, lang)
     if not any(_fields(one, field) for one in outputs):
         about = " ".join(name for name in (kind, field) if name)
-        said = text("lineage.nothing", language(lang), name=ref or file, kind=f" ({about})" if about else "")
+        said = text(
+            "lineage.nothing", language(lang), name=plain(ref or str(file)), kind=f" ({about})" if about else ""
+        )
         typer.echo(said, err=True)
         raise typer.Exit(1)
 

@@ -173,6 +173,15 @@ class Table:
         line = self.lines[number]
         return self._behind(line, 0) + line.levels[0].between(line.path[0], len(line.levels[0].nodes))
 
+    def restart(self, step: Step) -> Step | None:
+        """The step once more into a group, where `step` repeats the segment that starts it (which it does once)."""
+        target = self.lines[step.line]
+        depth = len(target.path) - 2
+        if depth < 0 or target.path[-1] or not step.again or step.depth != depth + 1 or step.most != 1:
+            return None
+        group = target.nodes[depth]
+        return step._replace(depth=depth, most=group.max, opens=(group.key,))
+
     def passed(self, number: int, tag: str) -> Node | None:
         """What `tag` comes before: the line that was reached in the open group that has `tag` further up. None: there
         is no such group."""

@@ -106,7 +106,10 @@ class _Telling:
     def take(self, segment: Segment, step: Step | Stray) -> None:
         """The next segment at its place, or left out."""
         if isinstance(step, Step):
-            self.missing(self.table.lacking(self.line, step), segment.tag)
+            restart = self.table.restart(step)
+            step = restart or step
+            if not (restart and self.counts[step.depth] >= step.most):  # that it starts once too often says it all
+                self.missing(self.table.lacking(self.line, step), segment.tag)
             self.count(segment, step)
             self.groups[self.open(step)].add(step.key, segment)
             self.line = step.line
@@ -146,10 +149,15 @@ class _Telling:
                 self.findings[early] = Finding("edifact.segment_order", stray.place, node.trigger, instead)
 
     def stray(self, segment: Segment) -> None:
-        """A segment without a place. Where it was missing before or has a place further up, it is out of order."""
+        """A segment without a place. Where it was missing before or has a place further up, it is out of order; where
+        it would start a group that is full, that is told."""
         tag = segment.tag
         passed = self.table.passed(self.line, tag)
-        if tag in self.gaps:
+        starts = (step for step in self.table.moves[self.line][tag] if step.again and step.opens)
+        full = next((step for step in starts if self.counts[step.depth] >= step.most), None)
+        if full is not None:
+            self.count(segment, full)
+        elif tag in self.gaps:
             number, instead = self.gaps.pop(tag)
             del self.findings[number]
             self.tell("edifact.segment_order", segment, tag, instead)

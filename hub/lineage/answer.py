@@ -29,8 +29,8 @@ from hub.site.site import Usage
 MOST_POINTERS = 50
 """Reasons of one answer that are traced back."""
 NOWHERE = Place()
-TOLD = 20
-"""Places in the sender's file that are told of one pointer."""
+TOLD, TOLD_ALL = 20, 200
+"""Places in the sender's file that are told of one place in what was sent, and of an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def told(desk: Desk, outcome: Outcome, id: str, party: str, answered: Row, answe
     reasons = list(answer.reasons)
     traced: list[Traced] = []
     for at, reason in pointed:
-        mine = list(about(Said(party, *reason[:3]), target))
+        mine = list(islice(about(Said(party, *reason[:3]), target), TOLD_ALL - len(traced)))
         traced += mine
         reasons[at] = (*reason, "; ".join(_place(source) for _, source in mine if source))
     notes = [note for note in rebuilt.notes if note.code == CHANGED]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from typing import Any
@@ -16,8 +16,8 @@ from hub.mapping.lineage import CodeRow, Origin, Trace
 from hub.mapping.rules import Spot
 from hub.site.site import Site, Usage
 
-MOST_SOURCES = 100
-"""So many places of one value are told."""
+MOST_SOURCES, MOST_BELOW = 100, 200
+"""So many places of one value are told, and so many values of a whole element."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,33 +44,62 @@ class Field:
 
 @dataclass(frozen=True)
 class Made:
-    """A document that a mapping made; `node` is None where it could not, and `findings` say why."""
+    """A document that a mapping made of `known`; `node` is None where it could not, and `findings` say why.
+
+    Where a value came from is worked out when it is asked for."""
 
     usage: Usage
     node: Any
-    fields: tuple[Field, ...]
+    traces: tuple[Trace, ...]
     findings: tuple[Finding, ...]
     mapping: Compiled
+    known: Mapping[str, Known]
+    _told: dict[Cell, Field] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def marks(self) -> dict[Any, Mark]:
         return {} if self.node is None else marks(self.node)
 
     @cached_property
-    def cells(self) -> dict[Cell, Field]:
-        return {field.cell: field for field in self.fields}
+    def cells(self) -> dict[Cell, Trace]:
+        return {cell_of(trace.target, self.usage): trace for trace in self.traces}
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """Every value, in the order in which they were written."""
+        return tuple(self.field(cell) for cell in self.cells)
+
+    def field(self, cell: Cell) -> Field:
+        """The value at a place that has one."""
+        if cell not in self._told:
+            self._told[cell] = self._traced(cell, self.cells[cell])
+        return self._told[cell]
 
     def below(self, cell: Cell) -> list[Field]:
-        """The value at a place, or, where it is none of its own, every value below."""
+        """The value at a place, or, where it is none of its own, the first values below."""
         if cell in self.cells:
-            return [self.cells[cell]]
+            return [self.field(cell)]
         depth = len(cell.steps)
-        return [field for field in self.fields if field.cell.steps[:depth] == cell.steps and _within(cell, field.cell)]
+        inside = (one for one in self.cells if one.steps[:depth] == cell.steps and _within(cell, one))
+        return [self.field(one) for one in islice(inside, MOST_BELOW)]
 
     def at(self, origin: Origin) -> list[Field]:
         """What is known of a place that another mapping read."""
         mark = self.marks.get(origin.node)
         return self.below(Cell(mark.steps, origin.element, origin.component, origin.attribute)) if mark else []
+
+    def _traced(self, cell: Cell, trace: Trace) -> Field:
+        steps = [Step(self.usage.name, trace.target, trace.spot, trace.functions, trace.rows)]
+        sources: list[Source] = []
+        for origin in trace.sources:
+            document = self.known[origin.source]
+            if isinstance(document, Received):
+                sources.append(document.source(origin))
+                continue
+            for one in document.at(origin):
+                steps += one.steps
+                sources += one.sources
+        return Field(trace.target, trace.value, cell, _once(steps), _once(sources))
 
 
 Known = Received | Made
@@ -92,25 +121,9 @@ def make(site: Site, kind: str, have: Mapping[str, Known], context: Mapping[str,
     mapping, usage = found[1], site.kinds[kind]
     sources = {alias: there[name] for alias, name in mapping.sources.items()}
     node, findings, traces = mapping.apply_traced({alias: one.node for alias, one in sources.items()}, context)
-    fields = tuple(_field(trace, usage, sources) for trace in traces)
-    return Made(usage, node, fields, tuple(findings), mapping)
+    return Made(usage, node, tuple(traces), tuple(findings), mapping, sources)
 
 
-def _field(trace: Trace, usage: Usage, known: Mapping[str, Known]) -> Field:
-    steps = [Step(usage.name, trace.target, trace.spot, trace.functions, trace.rows)]
-    sources: list[Source] = []
-    for origin in trace.sources:
-        document = known[origin.source]
-        if isinstance(document, Received):
-            sources.append(document.source(origin))
-            continue
-        for field in document.at(origin):
-            steps += field.steps
-            sources += field.sources
-    cell = cell_of(trace.target, usage)
-    return Field(trace.target, trace.value, cell, tuple(_once(steps)), tuple(_once(sources)))
-
-
-def _once(items: Iterable[Any]) -> list[Any]:
+def _once(items: Iterable[Any]) -> tuple[Any, ...]:
     """Each once, the first of them."""
-    return list(islice(dict.fromkeys(items), MOST_SOURCES))
+    return tuple(islice(dict.fromkeys(items), MOST_SOURCES))

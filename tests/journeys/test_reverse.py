@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterator
 from datetime import timedelta
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from hub import judging
 from hub.edifact import writer
 from hub.edifact.model import Envelope, Separators
 from hub.journal import tables as t
@@ -141,7 +143,8 @@ def test_the_place_is_kept_and_the_case_record_has_it(port: Any, manifest: bytes
     records = port.journal.rows(select(t.message).where(t.message.c.kind == "case-record").order_by(t.message.c.at))
     record = port.journal.payload(list(records)[-1]["payload"])
     assert f"<Path>Head/ShipIMO</Path><Place>{place}</Place>".encode() in record
-    assert any("cusres" in path.name for path in port.files("tjline", "inbound"))
+    [answer] = [path for path in port.files("tjline", "inbound") if "cusres" in path.name]
+    assert b"ERC+M07'" in answer.read_bytes() and f"not known | {place}'".encode() in answer.read_bytes()
 
 
 def test_what_the_rules_wrote_what_was_not_sent_and_what_is_nowhere(port: Any, manifest: bytes) -> None:
@@ -310,6 +313,29 @@ def test_what_was_delivered_is_explained_from_the_journal(port: Any, manifest: b
     name = next(one for one in crew.made.fields if one.target == "CrewReport/Person[5]/FamilyName")
     assert name.value == "KIM" and name.sources[0].place.offset == call.index(b"KIM:MINHO")
     assert explained(port.site, port.journal, "nobody knows this").outputs == ()
+
+
+def test_the_byte_is_that_of_the_file_also_when_it_holds_several_interchanges(port: Any, manifest: bytes) -> None:
+    second = manifest.replace(b"TJL2611", b"TJL2612").replace(b"TJ2611", b"TJ2612")
+    send(port, "tjline", "two.edi", manifest + second.removeprefix(b"UNA:+.? '\n"))
+    [file] = [path for path in port.files("customs", "in") if b"TJL2612" in path.read_bytes()]
+    customs_refuses(port, "Bill[1]/ShipperName", file=file)
+    [finding] = told(port, "tjline")
+    assert finding["offset"] == (manifest + second.removeprefix(b"UNA:+.? '\n")).rindex(b"BUSAN TEXTILE CO LTD")
+    assert "NAD+CZ+++BUSAN TEXTILE" in words(port, "tjline")
+
+
+def test_a_sender_of_json_is_shown_his_own_file(port: Any, manifest: bytes) -> None:
+    usage = port.site.kinds["manifest-json"]
+    verdict = judging.judge(port.site, manifest, "TJLINE", "a.edi", port.now)
+    data, _ = usage.write(verdict.messages[0].canonical)
+    port.submit("tjline", "mft.json", data)
+    os.utime(port.home("tjline") / "outbound" / "mft.json", (0, 0))  # nobody writes to it any more
+    port.run()
+    customs_refuses(port, "Bill[2]/ReceiverName")
+    [finding] = told(port, "tjline")
+    assert data[finding["offset"] :].lstrip(b'"').startswith(b"BINHAI EQUIPMENT IMPORT CO")
+    assert "Manifest/Consignment[2]/Consignee/Name of your file" in finding["text"]["en"]
 
 
 def test_the_sandbox_points_to_the_passport_that_has_expired(port: Any) -> None:

@@ -88,6 +88,11 @@ class Particles:
         element = self._element(path)
         return None if element is None else self._typed(element)
 
+    def choices(self, path: tuple[str, ...]) -> list[tuple[str, ...]]:
+        """Names of which the element at `path` must have one."""
+        element = self._element(path)
+        return [] if element is None else [one for body in self._bodies(element) for one in self._chosen(body)]
+
     # ---- elements
 
     def _element(self, path: tuple[str, ...]) -> etree._Element | None:
@@ -145,6 +150,16 @@ class Particles:
             else model.iterchildren(f"{XS}element", f"{XS}sequence", f"{XS}choice", f"{XS}all", f"{XS}group")
         ):
             yield from self._model(part, inner)
+
+    def _chosen(self, around: etree._Element) -> Iterator[tuple[str, ...]]:
+        for model in around.iterchildren(f"{XS}sequence", f"{XS}choice"):
+            if model.get("minOccurs") == "0":
+                continue
+            if model.tag == f"{XS}sequence":
+                yield from self._chosen(model)
+            elif all(one.tag == f"{XS}element" and one.get("minOccurs") != "0" for one in model.iterchildren("{*}*")):
+                names = (one.get("name", one.get("ref", "")) for one in model.iterchildren("{*}*"))
+                yield tuple(name.rpartition(":")[2] for name in names)
 
     def _bodies(self, element: etree._Element) -> Iterator[etree._Element]:
         """The complex type of an element and all that it extends."""

@@ -36,6 +36,9 @@ class XmlOutput:
         for name, count in (self.schema.children(path) or {}).items():
             target = "/".join((*path, name))
             demanded(path[0], count.least, count.most, come.get(name, []), target, rule.spot, self.book)
+        for names in self.schema.choices(path):
+            one_of = [one for name in names for one in come.get(name, ())]
+            demanded(path[0], 1, MANY, one_of, "/".join((*path, "|".join(names))), rule.spot, self.book)
 
     def _element(self, rule: Rule, here: Here, where: Where, path: _Path) -> Comes:
         inner = None

@@ -88,7 +88,12 @@ CASES = [
     Case("tag", body(BGM, DTM, RFF, NAD, "L1+9"), (6, None, None, None), both("UCS+6+21'")),
     Case("limit", body(BGM, DTM, RFF, NAD, "FTX+AAA+++" + "X" * 600), NOWHERE, both("+4+18'")),
     Case("undecodable", body(BGM, DTM, "RFF+AAZ:é", NAD), (4, "RFF", None, None), both("UCS+4+21'"), "latin-1"),
-    Case("charset_unsupported", body(*GOOD).replace("UNOA", "KECA"), (1, "UNB", 1, 1), both("+4+14+UNB+2:1'")),
+    Case(
+        "charset_unsupported",
+        body(*GOOD).replace("UNOA", "KECA"),
+        (1, "UNB", 1, 1),
+        ("+4+21+UNB+2:1'", "+4+46+UNB+2:1'"),
+    ),
     Case(
         "separator_in_charset",
         "UNA|+.? '" + body(*GOOD).replace(":", "|"),

@@ -14,6 +14,8 @@ from hub.mapping.compile import Facts, XmlFacts, compile, load
 from hub.xml.schema import Schema
 
 from .conftest import PARTIES, TABLES
+from .test_mapping_page import Example
+from .test_mapping_runs import RUN
 
 TO_XML = "from: cuscar\nto: paper\ndocument:\n  Paper:\n    Number: =1\n    "
 FROM_XML = "from: paper\nto: paper\ndocument:\n  Paper:\n    Number: Paper/Number\n    "
@@ -57,7 +59,9 @@ def checked(text: str, kinds: dict[str, Any]) -> Checked:
         (TO_EDI + "SG1: {LOC: {'3227': =11, C517/3225: Paper/Number}}", 5, 8, "unfed", "SG1/TDT", "CUSCAR"),
         (TO_EDI + "RFF: {C506/1154: Paper/Number}", 5, 8, "unfed", "RFF/C506/1153", "RFF"),
         (TO_EDI + "NAD: {C082/3039: Paper/Number}", 5, 8, "unfed", "NAD/3035", "NAD"),
+        (TO_XML + "Seal: {}", 6, 11, "unfed", "Paper/Seal/A|B", "Paper"),
         # mandatory, and it may come out empty
+        (TO_XML + "Seal: {B: BGM/1004}", 6, 15, "may_lack", "Paper/Seal/A|B", "BGM/1004"),
         (EMPTY + "Number: BGM/1004", 5, 13, "may_lack", "Paper/Number", "BGM/1004"),
         (EMPTY + "Number: NAD[3035=CA]/3035", 5, 13, "may_lack", "Paper/Number", "NAD[3035=CA]"),
         (EMPTY + "Number: {when: BGM/1004, from: =1}", 5, 13, "may_lack", "Paper/Number", "when: BGM/1004"),
@@ -215,6 +219,7 @@ def test_a_planted_mistake(
         TO_XML + "Kind: {from: BGM/1225, map: kinds, unknown: =original}",
         TO_XML + "Day: {from: 'DTM[2005=132]/C507', as: date}",
         TO_XML + "Note: {each: NAD/C080/3036, from: .}",
+        TO_XML + "Seal: {A: =a}",
         FROM_XML + "Note: {each: Paper/Note, from: .}",
         FROM_XML + "Party: {each: Paper/Party, '@role': '@role', Name: Name, City: City}",
         FROM_XML + "Count: Paper/Count\n    Weight: Paper/Weight\n    Port: Paper/Port\n    Day: Paper/Day",
@@ -248,6 +253,11 @@ def test_what_is_chosen_to_be_refused_is_foreseen_and_not_told(
     chosen = checked(TO_XML.replace("document:", f"reject: [{word}]\ndocument:") + rule, both)
     assert (chosen.findings, chosen.foreseen) == ((), told.foreseen)
     assert told.foreseen
+
+
+@pytest.mark.parametrize("example", RUN, ids=lambda one: f"line {one.line}")
+def test_every_example_of_the_page_can_be_checked(kinds: dict[str, Facts], example: Example) -> None:
+    assert not [one for one in checked(example.file[0], kinds).findings if one.code == "mapping.refused"]
 
 
 def test_rows_that_no_source_can_ask_for_are_told_once_for_all_mappings(both: dict[str, Facts]) -> None:

@@ -4,7 +4,6 @@ standard accepts, or it was foreseen that it may not."""
 from __future__ import annotations
 
 import re
-from collections import Counter
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -16,8 +15,8 @@ from hub.finding import rejects
 from hub.mapping import compile as language
 from hub.mapping.checking.check import Checked, check
 from hub.mapping.fragments import fragments
-from hub.mapping.rules import load as read
 from hub.mapping.plan import EdifactFacts, XmlFacts
+from hub.mapping.rules import load as read
 from hub.site.load import load
 from hub.site.site import Site
 
@@ -80,20 +79,16 @@ def test_what_the_check_accepts_gives_what_the_target_accepts(path: Path) -> Non
     assert not rejects(said.findings)
     mapping = next(one for one in site().mappings.values() if one.name == path.name)
     context = site().context(datetime(2026, 11, 23, 9, tzinfo=UTC), reference="E1", sender="A", recipient="B", port="P")
-    told: Counter[str] = Counter()
     for seed in range(RUNS):
         made = {alias: source(kind, seed * 7 + at) for at, (alias, kind) in enumerate(mapping.sources.items())}
         target, findings = mapping.apply(made, context)
         if rejects(findings):
-            told["refused"] += 1
             continue
         wrong = faults(target, mapping.target)
-        told["accepted" if not wrong else "foreseen"] += 1
         if not said.foreseen:
             assert wrong == [], seed
         for fault in wrong:
             assert any(foreseen(place, fault) for place in said.foreseen), (seed, fault, sorted(said.foreseen))
-    print(path.stem, dict(told))
 
 
 def foreseen(place: str, fault: str) -> bool:
