@@ -15,7 +15,7 @@ install: $(VENV)/.installed ## virtual environment with everything in it
 test: $(VENV)/.installed ## everything that must hold: lint, types, tests
 	$(BIN)/ruff check hub adapters tests
 	$(BIN)/mypy
-	$(BIN)/pytest -q -n 2
+	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 demo: $(VENV)/.installed ## the whole show: real SFTP, signed answers, failure twins; stays open until Ctrl-C
 	@$(BIN)/eport demo

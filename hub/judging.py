@@ -16,8 +16,8 @@ from hub.opening import Asked, Opened, OpenedMessage
 from hub.packed import unpacked
 from hub.site.site import Site
 
-FORMLESS = ("opening.empty", "opening.unknown_format", "xml.empty")
-"""What is neither EDIFACT nor XML."""
+FORMLESS = ("opening.empty", "opening.unknown_format", "edifact.unb_missing", "xml.empty")
+"""What is neither EDIFACT nor XML, or has no envelope."""
 ANYBODYS = Asked(sender=False, signature=False, kind=False)
 ITS_OWN = Asked(signature=False)  # no register of certificates is at hand
 
@@ -75,8 +75,10 @@ class Verdict:
 
     @property
     def formless(self) -> bool:
-        """True for what is neither EDIFACT nor XML."""
-        return any(finding.code in FORMLESS for finding in self.findings)
+        """True for what is neither EDIFACT nor XML, or has no envelope."""
+        return any(
+            finding.code in FORMLESS for one in self.interchanges for finding in one.told if not one.opened.envelope
+        )
 
     def as_json(self, lang: str) -> dict[str, Any]:
         """For programs, its words in one language."""
@@ -171,7 +173,8 @@ def made(site: Site, nodes: dict[str, Any], kind: str, sender: str, now: datetim
     leg = routing.Leg(_reader(site, kind), kind, None)
     source = delivery.Source("X", nodes, {}, sender, (), "")
     written, wrong = delivery.render(site, source, leg, "E000000000", now)
-    return (b"" if rejects(wrong) else written), [*findings, *wrong]
+    findings += wrong
+    return (b"" if rejects(findings) else written), findings
 
 
 def between(site: Site, nodes: dict[str, Any], kind: str, now: datetime) -> tuple[dict[str, Any], list[Finding]]:

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from hub import answering
 from hub.edifact import elements, places, reader, structure
-from hub.edifact.model import Envelope, FunctionalGroup, Group, RawMessage, Trailer
+from hub.edifact.model import Envelope, FunctionalGroup, RawMessage, Trailer
 from hub.errors import DeclarationError
 from hub.finding import Finding, Place, rejects
 from hub.identity import xmldsig
@@ -21,7 +22,7 @@ from hub.original import Written
 from hub.packed import unpacked
 from hub.records import json
 from hub.records.tree import Reading, Spot
-from hub.site.model import Kind, Party, Pointer, Reasons, Title
+from hub.site.model import Kind, Party, Title
 from hub.site.site import Site, Usage
 from hub.standards.guide import Guide
 from hub.xml import gate
@@ -30,6 +31,8 @@ STRANGER = Party(title=Title(zh="", en=""), role="")
 """Whoever sent what nobody in the port seems to have sent."""
 GZIP = b"\x1f\x8b"
 """How gzip begins (RFC 1952)."""
+KNOWN = ("edifact.unb_missing", "edifact.cut")
+"""What is EDIFACT all the same, though no envelope can be read."""
 _BLANKS = b"\xef\xbb\xbf \t\r\n\0"
 
 
@@ -182,7 +185,7 @@ def read_edifact(
 
 def _open_edifact(site: Site, interchange: Interchange, data: bytes, now: datetime, asked: Asked) -> Opened:
     opened = gathered(site, interchange, read_edifact(site, interchange, data, now, asked), data, asked)
-    if opened.envelope is None:
+    if opened.envelope is None and not any(finding.code in KNOWN for finding in opened.findings):
         unknown = Finding("opening.unknown_format", Place(offset=0), repr(data[:12])[2:-1])
         return replace(opened, findings=(*opened.findings, unknown))
     return opened
@@ -214,7 +217,10 @@ def gathered(
     if envelope is None:
         return Opened((), tuple(findings))
     findings += _of_envelope(site, interchange, envelope, asked)
-    findings += _cut_off(findings, len(data))
+    cut = _cut_off(findings, len(data))
+    findings += cut
+    if cut and messages:
+        messages[-1] = _without_the_rest(messages[-1])
     guide = agreed(site, interchange, *_only_kind(messages))
     findings = list(places.exact(guide.judged(findings), data, envelope))
     groups = tuple((group, places.exact(guide.judged(found), data, envelope)) for group, found in groups)
@@ -255,6 +261,15 @@ def _cut_off(findings: list[Finding], size: int) -> list[Finding]:
     return [Finding("opening.truncated", Place(offset=size), expected="UNZ")] if ends else []
 
 
+def _without_the_rest(message: OpenedMessage) -> OpenedMessage:
+    """The message in which a transfer ended. What would have come behind its last segment is told once: as the end."""
+    last = message.raw.segments[-1] if message.raw else None
+    if last is None or last.tag == "UNT":
+        return message
+    kept = (f for f in message.findings if f.code != "edifact.segment_missing" or f.place.segment != last.number)
+    return replace(message, findings=tuple(kept))
+
+
 def _check_edifact(
     site: Site,
     interchange: Interchange,
@@ -270,6 +285,8 @@ def _check_edifact(
     body = data[raw.offset : raw.end]
     if usage is None or usage.spec is None or usage.directory is None:
         place = Place(message=raw.reference, segment=1, tag="UNH", element=2, offset=raw.offset)
+        if not (raw.type and raw.version and raw.release):  # was told
+            return OpenedMessage(raw.reference, None, None, body, raw.findings, raw, test=envelope.test)
         found = f"{raw.type} {raw.version}:{raw.release}"
         known = site.kinds if asked.kind else site.directories.available()
         finding = Finding("opening.unknown_kind", place, found, ", ".join(sorted(known)))
@@ -434,60 +451,8 @@ def _understand(site: Site, opened: OpenedMessage, now: datetime) -> OpenedMessa
         keys=keys,
         document=speaks.value(source, speaks.rule.document) if speaks.rule.document else "",
         function=function or "original",
-        answer=_answer(usage, node),
+        answer=answering.answer(usage, node),
     )
-
-
-def _answer(usage: Usage, node: Group | Any) -> Answer | None:
-    rule = usage.rule.answers
-    if rule is None:
-        return None
-    said = usage.value(node, rule.verdict.from_)
-    accepted = True if said in rule.verdict.accepted else False if said in rule.verdict.refused else None
-    reasons = tuple(_reasons(usage, rule.reasons, node)) if rule.reasons else ()
-    by = {name: usage.value(node, path) for name, path in rule.by.items()}
-    number = usage.value(node, rule.number) if rule.number else ""
-    return Answer(rule.level, accepted, "", by, number, reasons)
-
-
-def _reasons(usage: Usage, rule: Reasons, node: Group | Any) -> Iterator[tuple[str, ...]]:
-    for part in usage.parts(node, rule.each):
-        of_all = usage.inner(part, rule.code)
-        for own, at in _pointed(usage, rule, part):
-            code = own or of_all
-            words = usage.inner(part, rule.text) if rule.text else _meaning(usage, rule.code, code)
-            yield (code, words, at) if at else (code, words)
-
-
-def _pointed(usage: Usage, rule: Reasons, part: Any) -> Iterator[tuple[str, str]]:
-    """(its own code, where) for each place that a reason names; ("", "") where it names none."""
-    at = rule.at
-    if isinstance(at, str):
-        yield "", usage.inner(part, at) if at else ""
-        return
-    segment = usage.inner(part, at.segment)
-    if not segment:
-        yield "", ""
-    elif not at.each:
-        yield _numbered(usage, at, part, segment, "")
-    elif places := usage.parts(part, at.each):
-        yield from (_numbered(usage, at, one, segment, f"{rule.each}/{at.each}|") for one in places)
-    else:
-        yield "", f"({segment})"
-
-
-def _numbered(usage: Usage, at: Pointer, part: Any, segment: str, below: str) -> tuple[str, str]:
-    """The place as hub.lineage.pointer reads it, `(7) 4.1`: here elements are counted without the tag."""
-    names = (at.element, at.component, at.code)
-    element, component, code = (usage.inner(part, below + name) if name else "" for name in names)
-    if not (element.isdecimal() and len(element) < 4 and int(element) > 1):
-        return code, f"({segment})"
-    return code, f"({segment}) {int(element) - 1}{f'.{component}' if component else ''}"
-
-
-def _meaning(usage: Usage, path: str, code: str) -> str:
-    """What the directory says of a code that stands at `path`."""
-    return usage.directory.codes(path.rpartition("/")[2]).get(code, "") if usage.directory else ""
 
 
 def _sha(data: bytes) -> str:

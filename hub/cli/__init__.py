@@ -5,6 +5,8 @@
     restoring     fence
     prove         crash                                evidence   export verify            audit  verify heads
     judging       validate answer                            explain    where each value came from
+    diff          two versions of the declarations
+    play          a mapping on the bench
     health        doctor                                     alarm      list test
     new           system mapping
     standards     list show import doc
@@ -24,6 +26,7 @@ from hub.cli import (
     alarm,
     cert,
     declarations,
+    diff,
     evidence,
     explain,
     golden,
@@ -31,6 +34,7 @@ from hub.cli import (
     judging,
     new,
     operating,
+    play,
     prove,
     restoring,
     running,
@@ -59,8 +63,10 @@ app = typer.Typer(
 for command in (
     *declarations.COMMANDS,
     *golden.COMMANDS,
+    *diff.COMMANDS,
     *judging.COMMANDS,
     *explain.COMMANDS,
+    *play.COMMANDS,
     *running.COMMANDS,
     *operating.COMMANDS,
     *restoring.COMMANDS,

@@ -73,8 +73,8 @@ def _show(results: Sequence[Result], covers: Sequence[Cover], uncovered: bool, l
                 what = one.what
                 typer.secho(f"    {what}", bold=True)
             typer.echo(f"      {plain(one.change.path)}" if one.change.path else "", nl=bool(one.change.path))
-            _side("-", one.change.expected, "red")
-            _side("+", one.change.got, "green")
+            side("-", one.change.expected, "red")
+            side("+", one.change.got, "green")
     held = sum(result.holds for result in results)
     typer.echo(text("golden.sum", speak, held=held, count=len(results)))
     for cover in covers:
@@ -83,7 +83,7 @@ def _show(results: Sequence[Result], covers: Sequence[Cover], uncovered: bool, l
             typer.secho(f"    {rule.spot.file}:{rule.spot.line}:{rule.spot.column}: {rule.target}", fg="yellow")
 
 
-def _side(sign: str, value: str | None, colour: str) -> None:
+def side(sign: str, value: str | None, colour: str) -> None:
     """One side of a difference; a side that has nothing is left out."""
     if value is not None:
         typer.secho(f"        {sign} {plain(value)}", fg=colour)

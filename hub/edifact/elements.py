@@ -26,6 +26,9 @@ _REMEMBERED, _LONGEST = 512, 100
 _POSITIONS = 9999
 """Positions that one repeating element may take below syntax version 4."""
 
+_READERS = ("UNH", "UNT")
+"""Segments of which the reader tells what is missing."""
+
 _SEVERITY: dict[str, Severity] = {"edifact.code_usual": "warning"}
 
 
@@ -100,6 +103,8 @@ class _Checker:
         """Every fault of the segment; none when one of the ways of reading it has none."""
         told = [list(_segment_faults(segment.fresh(), layout)) for layout in self.layouts]
         for number, fault in [] if [] in told else told[0]:
+            if fault.code == "edifact.element_missing" and segment.tag in _READERS:
+                continue
             place = Place(
                 reference,
                 segment.number,

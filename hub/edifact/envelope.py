@@ -15,6 +15,10 @@ from hub.edifact.tokenizer import Tokenizer
 from hub.finding import Finding, Place
 
 _IDENTIFIED = ((1, 1, "0062"), (2, 1, "0065"), (2, 2, "0052"), (2, 3, "0054"), (2, 4, "0051"))
+_UNIDENTIFIED = ((1, 1, "0062"), (2, None, "S009"))
+"""The same where nothing stands in S009."""
+_COUNTS = {"unt": "0074", "une": "0060", "unz": "0036"}
+_REFERENCES = {"unt": "0062", "une": "0048", "unz": "0020"}
 _DIGITS = 10
 """Of a control count (0074 in version 4); a longer one is wrong in any case, and is not made a number."""
 
@@ -127,8 +131,8 @@ class Interchange:
         reference = segment.get(1)
         if references.taken(reference):
             self.note(Finding("edifact.duplicate_reference", self.place(segment, 1), found=printable(reference[:40])))
-        for element, component, name in _IDENTIFIED:
-            if not segment.get(element, component):
+        for element, component, name in _IDENTIFIED if any(segment.get(2, at) for at in range(1, 5)) else _UNIDENTIFIED:
+            if not segment.get(element, component or 1):
                 self.note(Finding("edifact.unh_incomplete", self.place(segment, element, component), expected=name))
         if group and self.version != "4" and group.kind(segment.get(2)) != segment.get(2):
             found, expected = segment.get(2)[:40], group.header.type[:40]
@@ -167,11 +171,18 @@ class Interchange:
     def wrong(self, trailer: Segment, counted: int, reference: str, tag: str) -> Iterator[Finding]:
         """What UNT, UNE or UNZ counts and names, against what was counted and what its header names."""
         said, named = trailer.get(1), trailer.get(2)
-        if not (said.isascii() and said.isdecimal() and len(said) <= _DIGITS and int(said) == counted):
+        if not said:
+            yield Finding("edifact.element_missing", self.place(trailer, 1), expected=_COUNTS[tag])
+        elif not (said.isascii() and said.isdecimal() and len(said) <= _DIGITS and int(said) == counted):
             yield Finding(f"edifact.{tag}_count", self.place(trailer, 1), printable(said[:40]), str(counted))
-        if named != reference:
+        if reference and not named:
+            yield Finding("edifact.element_missing", self.place(trailer, 2), expected=_REFERENCES[tag])
+        elif reference and named != reference:  # that the header lacks its own was told
             found, expected = printable(named[:40]), printable(reference[:40])
             yield Finding(f"edifact.{tag}_reference", self.place(trailer, 2), found, expected)
+
+        if len(trailer.elements) > 2 and tag != "unt" and any(map(any, trailer.elements[2:])):  # UNT has a table
+            yield Finding("edifact.element_excess", self.place(trailer, 3), str(len(trailer.elements)), "2")
 
     def group_begins(self, segment: Segment) -> None:
         """UNG."""

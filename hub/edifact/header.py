@@ -39,7 +39,9 @@ _BEGINS_FOREIGN = re.compile("|".join(map(re.escape, _FOREIGN)))
 STANDARD = Separators()
 
 NOT_ONE = "edifact.no_interchange"
+NO_UNB = "edifact.unb_missing"
 _JUNK = {"UNA": "edifact.una_invalid", "UIB": "edifact.interactive"}
+_WITHOUT_UNB = re.compile(r"UN[GHTEZ][^A-Za-z0-9]")
 
 
 @dataclass(slots=True)
@@ -114,7 +116,9 @@ def find_header(source: Source, una: str, bound: int) -> tuple[Header | None, li
 def late(said: list[Finding], last: bool) -> tuple[tuple[Finding, ...], list[Finding]]:
     """What stands behind an interchange: told of it, and told of the next one; `last`: there is none."""
     behind = tuple(
-        replace(finding, code="edifact.data_after_unz") if finding.code == NOT_ONE else finding
+        replace(finding, code="edifact.data_after_unz", place=Place(offset=finding.place.offset))
+        if finding.code in (NOT_ONE, NO_UNB)
+        else finding
         for finding in said
         if last or finding.code != "edifact.nul"
     )
@@ -137,8 +141,27 @@ def _pass_blanks(source: Source, said: list[Finding]) -> None:
 
 def _junk(source: Source) -> Finding:
     """What stands here is neither blank nor an interchange."""
+    missing = _unb_missing(source.text, source.at)
+    if missing is not None:
+        found = source.text[missing : missing + 32].encode("latin-1").decode("ascii", "backslashreplace")
+        return Finding(NO_UNB, Place(tag="UNB", offset=source.base + missing), found, "UNB")
     code = _JUNK.get(source.text[source.at : source.at + 3], NOT_ONE)
     return Finding(code, Place(offset=source.offset), found=source.shown(), expected="UNA, UNB")
+
+
+def _unb_missing(text: str, at: int) -> int | None:
+    """Where UNB should stand: before another service segment, or behind a UNA that can be used. None: elsewhere."""
+    if _WITHOUT_UNB.match(text, at):
+        return at
+    signs = text[at + 3 : at + UNA_SIZE]
+    if not text.startswith("UNA", at) or len(signs) < UNA_SIZE - 3 or advice(signs, at)[1]:
+        return None
+    behind = at + UNA_SIZE
+    while text[behind : behind + 1] in tuple(BLANK):
+        behind += 1
+    follows = text[behind : behind + 4]
+    tagged = follows[:3].isalnum() and follows[:3] != "UNB" and follows[3:] == signs[1]
+    return behind if tagged or not follows else None
 
 
 def _header(source: Source, inherited: str) -> Header:

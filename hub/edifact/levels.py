@@ -138,6 +138,7 @@ class Table:
                 self.by_tag.setdefault(line.nodes[-1].key, []).append(number)
         self.moves = [_Moves(self, line) for line in self.lines]
         self.within = _Within(self.lines)
+        self._passed: dict[tuple[int, str], Node | None] = {}
         self.rest = [line.behind[0] + top.needs[-1] - top.needs[line.path[0] + 1] for line in self.lines]
 
     def between(self, source: Line, number: int) -> Iterator[Step]:
@@ -185,6 +186,13 @@ class Table:
     def passed(self, number: int, tag: str) -> Node | None:
         """What `tag` comes before: the line that was reached in the open group that has `tag` further up. None: there
         is no such group."""
+        if tag not in self.by_tag:
+            return None
+        if (number, tag) not in self._passed:
+            self._passed[number, tag] = self._find_passed(number, tag)
+        return self._passed[number, tag]
+
+    def _find_passed(self, number: int, tag: str) -> Node | None:
         line = self.lines[number]
         for level, at, node in zip(line.levels[::-1], line.path[::-1], line.nodes[::-1], strict=False):
             if any(above.trigger == tag for above in level.nodes[: max(at, 0)]):

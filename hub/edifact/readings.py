@@ -15,9 +15,10 @@ from hub.edifact.levels import START, Step, Table
 from hub.edifact.model import Segment
 from hub.edifact.tokenizer import KEEP
 
-GROUP_OVER, SEGMENT_OVER, LACKING, ASTRAY, WITHIN = 1000, 1001, 1002, 1003, 10
-"""What faults weigh: a group or a segment too many, something mandatory missing, a segment that has no place, another
-that belongs to it. Of two readings with as many faults the lighter one is the more usual mistake."""
+GROUP_OVER, SEGMENT_OVER, LATE, LACKING, ASTRAY, WITHIN = 1000, 1001, 1001, 1002, 1003, 10
+"""What faults weigh: a group or a segment too many, one that comes behind its place, something mandatory missing, a
+segment that has no place, another that belongs to it. Of two readings with as many faults the lighter one is the more
+usual mistake."""
 
 
 class _Lacks(dict[int, int]):
@@ -155,7 +156,8 @@ class _Follower:
         weight, line, counts, stray, trail = reading
         if tag in stray:
             return _Reading(weight + WITHIN, line, counts, stray, (trail, Stray.WITHIN))
-        return _Reading(weight + ASTRAY, line, counts, self.table.within[tag], (trail, Stray.ALONE))
+        fault = ASTRAY if self.table.passed(line, tag) is None else LATE
+        return _Reading(weight + fault, line, counts, self.table.within[tag], (trail, Stray.ALONE))
 
     def counted(self, counts: tuple[int, ...], step: Step) -> tuple[int, tuple[int, ...]]:
         """Weight of a maximum that a step exceeds, and the occurrences behind it. A maximum is exceeded once, however

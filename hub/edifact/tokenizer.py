@@ -63,9 +63,13 @@ class Tokenizer:
         if len(self.found) < KEEP:
             self.found.append(finding)
 
+    @property
+    def message(self) -> str | None:
+        """0062 of the open message."""
+        return self.segments[0].get(1) if self.segments else None
+
     def place(self, segment: Segment, element: int | None = None, component: int | None = None) -> Place:
-        message = self.segments[0].get(1) if self.segments else None
-        return Place(message, segment.number, segment.tag, element, component, segment.offset)
+        return Place(self.message, segment.number, segment.tag, element, component, segment.offset)
 
     def opening(self) -> str | None:
         """The text of the UNB at which the source stands; None when the data ends or is past a limit before its end."""
@@ -167,7 +171,7 @@ class Tokenizer:
             offset += len(piece) - len(text)
             if not text:
                 if self.separators.terminator not in _BREAKS and len(self.found) < KEEP:
-                    self.note(Finding("edifact.segment_empty", Place(offset=offset)))
+                    self.note(Finding("edifact.segment_empty", Place(self.message, offset=offset)))
                 continue
             if text[:3] in _HEADERS and self._begins(offset):
                 yield Segment(text[:3], [], self.number, offset), end
@@ -214,7 +218,6 @@ class Tokenizer:
 
     def tell(self, text: str, offset: int, number: int = 0) -> None:
         """What is wrong with the text of a segment; `number` where it is not the next one."""
-        message = self.segments[0].get(1) if self.segments else None
         number = number or (len(self.segments) + 1 if self.segments else self.number + 1)
         tag = text[:3] if _TAG.match(text[:3]) else None
         for fault in self.careful.faults(text):
@@ -222,7 +225,7 @@ class Tokenizer:
                 if self.strange:
                     continue
                 self.strange = True
-            place = Place(message, number, tag, offset=offset + fault.at)
+            place = Place(self.message, number, tag, offset=offset + fault.at)
             self.note(Finding(fault.code, place, fault.found, fault.expected, fault.severity))
 
     def _odd_tag(self, tag: str, offset: int) -> str:
@@ -230,10 +233,11 @@ class Tokenizer:
         head, nesting, _ = tag.partition(self.separators.component)
         if len(self.found) < KEEP:
             if nesting:
-                self.note(Finding("edifact.nesting", Place(tag=head, offset=offset), found=printable(tag[:40])))
+                place = Place(self.message, tag=head, offset=offset)
+                self.note(Finding("edifact.nesting", place, found=printable(tag[:40])))
             if head.isascii() and head.isprintable() and not _TAG.match(head):  # what cannot be printed was told
                 number = len(self.segments) + 1 if self.segments else self.number
-                self.note(Finding("edifact.tag", Place(segment=number, offset=offset), found=head[:16]))
+                self.note(Finding("edifact.tag", Place(self.message, number, offset=offset), found=head[:16]))
         return head
 
     def _blank(self, blank: str, offset: int) -> None:

@@ -16,6 +16,9 @@ Placed = Callable[[Segment, int | None, int | None], Place]
 VERSIONS = ("1", "2", "3", "4")
 _REPETITION = "*"
 _MANDATORY = ((1, 1, "S001 0001"), (1, 2, "S001 0002"), (2, 1, "S002 0004"), (3, 1, "S003 0010"), (5, 1, "0020"))
+_LONGEST = ((2, 1, 35), (2, 2, 4), (3, 1, 35), (3, 2, 4), (5, 1, 14))
+"""(element, component, length) of what names an interchange: 0004, 0007, 0010, 0007, 0020."""
+_ELEMENTS = 11
 _CODES = ((9, "0031", ("", "1")), (11, "0035", ("", "1", "5")))
 _CODES_4 = ((9, "0031", ("", "1", "2")), (11, "0035", ("", "1", "2", "3", "4", "5")))
 
@@ -63,7 +66,7 @@ def faults(segment: Segment, agreed: str | None, separators: Separators, place: 
     """What is wrong with it: character set, version, service characters, what is missing, date, codes."""
     syntax, version = segment.get(1).upper(), segment.get(1, 2)
     known = charset(segment, agreed)
-    if known is None:
+    if known is None and syntax:
         encoded = 4 if codec(syntax, "") else 1
         found = printable(segment.get(1, encoded))
         yield Finding("edifact.charset_unsupported", place(segment, 1, encoded), found=found)
@@ -74,8 +77,18 @@ def faults(segment: Segment, agreed: str | None, separators: Separators, place: 
     for element, component, name in _MANDATORY:
         if not segment.get(element, component):
             yield Finding("edifact.unb_incomplete", place(segment, element, component), expected=name)
+    for element, component, most in _LONGEST:
+        value = segment.get(element, component)
+        if len(value) > most:
+            spot, found = place(segment, element, component), printable(value[:80])
+            yield Finding("edifact.element_too_long", spot, found, f"an..{most}")
+    if len(segment.elements) > _ELEMENTS and any(map(any, segment.elements[_ELEMENTS:])):
+        found = str(len(segment.elements))
+        yield Finding("edifact.element_excess", place(segment, _ELEMENTS + 1, None), found, str(_ELEMENTS))
     day, time = segment.get(4, 1), segment.get(4, 2)
-    for component, value, right in ((1, day, real_date), (2, time, real_time)):
+    if not (day or time):
+        yield Finding("edifact.unb_incomplete", place(segment, 4, None), expected="S004")
+    for component, value, right in ((1, day, real_date), (2, time, real_time)) if day or time else ():
         if not right(value):
             yield Finding("edifact.unb_date", place(segment, 4, component), found=printable(f"{day}:{time}"[:40]))
             break

@@ -96,14 +96,14 @@ def run(site: Site, case: Case) -> Result:
     sender = next(iter(site.parties))
     for file in inputs:
         verdict = judge(site, file.read_bytes(), name=file.name, now=NOW)
-        said += _lines(file.name, verdict.findings)
+        said += lines(file.name, verdict.findings)
         if verdict.word != "rejected":
             nodes |= nodes_of(verdict.messages)
         sender = next((one.party for one in verdict.interchanges if one.party), sender)
     outputs: dict[str, bytes] = {}
     for kind in _wanted(site, case, nodes):
         data, findings = made(site, nodes, kind, sender, NOW)
-        said += _lines(kind, findings)
+        said += lines(kind, findings)
         if data:
             outputs[kind] = data
     return _compared(site, case, outputs, said, nodes)
@@ -116,7 +116,8 @@ def _wanted(site: Site, case: Case, nodes: dict[str, Any]) -> list[str]:
     return [kind for kind in site.kinds if way(site, set(nodes), kind)]
 
 
-def _lines(what: str, findings: Iterable[Finding]) -> list[str]:
+def lines(what: str, findings: Iterable[Finding]) -> list[str]:
+    """Findings as findings.txt has them."""
     return [" ".join([f"{what}:", *_words(finding)]) for finding in findings]
 
 

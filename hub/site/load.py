@@ -29,7 +29,7 @@ from hub.xml.schema import Schema
 
 M = TypeVar("M", bound=BaseModel)
 KeyPath = tuple[Any, ...]
-_BROKEN = (KeyError, OSError, ValueError, TypeError, AttributeError, IndexError, RecursionError)
+BROKEN = (KeyError, OSError, ValueError, TypeError, AttributeError, IndexError, RecursionError)
 """What comes of a table or a mapping that is not built as it should be."""
 
 
@@ -51,7 +51,7 @@ def load(folder: Path, register: Register | None = None, signer: Signer | None =
     directories = Directories(folder / "schemas" / "edifact")
     kinds = _kinds(folder, systems, sources, directories, findings)
     rules = {kind: rule for system in systems.values() for kind, rule in system.kinds.items()}
-    parties = _parties(port[1]) if port else {}
+    parties = parties_of(port[1]) if port else {}
     mappings, written = _mappings(folder, rules, kinds, tables, parties, whole, files, findings)
     _copies(kinds, sources, mappings, written, findings)
     if port is not None and whole:
@@ -194,7 +194,7 @@ def _usage(folder: Path, kind: str, system: str, rule: Kind, directories: Direct
         return Usage(kind, system, rule, directory=directory, spec=directory.message(rule.type))
     except KeyError as fault:
         raise _no(source.finding("site.bad_kind", (*at, where), kind, _said(fault))) from fault
-    except _BROKEN as fault:
+    except BROKEN as fault:
         said = f"schemas/edifact: {_said(fault)}"
         raise _no(source.finding("site.bad_kind", (*at, where), kind, said)) from fault
 
@@ -227,7 +227,7 @@ def _readers(usage: Usage, source: Declaration) -> dict[str, Any]:
         except DeclarationError as fault:
             expected = fault.findings[0].expected
             findings.append(source.finding("site.bad_path", ("kinds", usage.name, *at), path, expected))
-        except _BROKEN as fault:
+        except BROKEN as fault:
             findings.append(source.finding("site.bad_path", ("kinds", usage.name, *at), path, _said(fault)))
     if findings:
         raise _no(*findings)
@@ -279,7 +279,7 @@ def _placed(folder: Path, finding: Finding) -> Finding:
 # ---- mappings
 
 
-def _parties(routes: Routes) -> dict[str, dict[str, str]]:
+def parties_of(routes: Routes) -> dict[str, dict[str, str]]:
     """What mappings may know of each party, under its name and its id in UNB."""
     known: dict[str, dict[str, str]] = {}
     for name, party in routes.parties.items():
@@ -289,7 +289,7 @@ def _parties(routes: Routes) -> dict[str, dict[str, str]]:
     return known
 
 
-def _fragments(folder: Path, files: list[Path], findings: list[Finding]) -> dict[str, Branch]:
+def shared_fragments(folder: Path, files: list[Path], findings: list[Finding]) -> dict[str, Branch]:
     """Every fragment of mappings/fragments/ by its name."""
     known: dict[str, Branch] = {}
     for path in sorted((folder / "mappings" / "fragments").glob("*.yaml")):
@@ -316,7 +316,7 @@ def _mappings(
     findings: list[Finding],
 ) -> tuple[dict[tuple[str, str], language.Mapping], dict[tuple[str, str], Declaration]]:
     """Mappings by (source kinds with commas between them, target kind), and their rules, fragments in their places."""
-    shared = _fragments(folder, files, findings)
+    shared = shared_fragments(folder, files, findings)
     texts = {branch.spot.file: (folder / branch.spot.file).read_bytes() for branch in shared.values()}
     made: dict[tuple[str, str], language.Mapping] = {}
     written: dict[tuple[str, str], Declaration] = {}
@@ -343,7 +343,7 @@ def _mappings(
             met.append(checked.met)
         except DeclarationError as fault:
             findings.extend(fault.findings)
-        except _BROKEN as fault:
+        except BROKEN as fault:
             place = Place(file=name, line=1, column=1)
             findings.append(Finding("mapping.unreadable", place, _said(fault), "from, to, and document or message"))
     findings += checking.idle_rows(met, tables) if whole else []

@@ -36,6 +36,7 @@ NEVER = frozenset(
         "edifact.release_at_end",
         "edifact.empty",
         "edifact.no_interchange",
+        "edifact.unb_missing",
         "xml.encoding",
         "xml.undecodable",
         "xml.empty",

@@ -79,9 +79,9 @@ NOT_EDI = {
     "archive.zip": (zipped(), "opening.unknown_format"),
     "utf16.edi": (GOOD.decode().encode("utf-16"), "opening.unknown_format"),
     "utf16le.edi": (GOOD.decode().encode("utf-16-le"), "opening.unknown_format"),
-    "una.edi": (b"UNA:+.? '", "opening.unknown_format"),
+    "una.edi": (b"UNA:+.? '", "edifact.unb_missing"),
     "page.html": (b"<html><body>login</body></html>", "opening.unknown_kind"),
-    "data.json": (b'{"manifest": 1}', "opening.unknown_format"),
+    "data.json": (b'{"manifest": 1}', "opening.unknown_kind"),
 }
 
 

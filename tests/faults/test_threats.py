@@ -374,7 +374,7 @@ def test_a_hundred_megabytes_over_sftp_are_refused_in_little_memory(hub: Hub) ->
 def fat(size: int) -> bytes:
     """One good manifest of about so many bytes, most of them free text."""
     text = manifest().replace(b"\n", b"")
-    free = b"FTX+AAA+++" + b":".join([b"A" * 70] * 5) + b"'"
+    free = b"FTX+AAI+++" + b":".join([b"A" * 70] * 5) + b"'"
     text = text.replace(b"FTX+AAA+++PUMPS FOR LIQUIDS'", b"FTX+AAA+++PUMPS FOR LIQUIDS'" + free * 8)
     at, end = text.index(b"CNI+2"), text.index(b"UNT+")
     goods = text[at:end]

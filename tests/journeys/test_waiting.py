@@ -297,19 +297,23 @@ def test_an_amendment_of_a_held_original_goes_when_the_original_does(port: Any) 
     assert waiting(port) == {} and weights(port) == ["8460", "8640"]
 
 
+COPRAR = "mappings/manifest/manifest--to--coprar-d95b.yaml"
+TOO_LONG = "C506/1154: {join: [Manifest/Number, Manifest/Number, Manifest/Number], with: / }"
+
+
 def broken_terminal_mapping(port: Any) -> None:
-    declare(port, "mappings/manifest/manifest--to--coprar-d95b.yaml", "=VON", "=FAR-TOO-LONG-A-QUALIFIER")
+    declare(port, COPRAR, "C506/1154: Manifest/Voyage", TOO_LONG)
 
 
 def mend_terminal_mapping(port: Any) -> None:
-    declare(port, "mappings/manifest/manifest--to--coprar-d95b.yaml", "=FAR-TOO-LONG-A-QUALIFIER", "=VON")
+    declare(port, COPRAR, TOO_LONG, "C506/1154: Manifest/Voyage")
 
 
 def test_a_mapping_that_fails_for_one_party_holds_that_delivery_only(port: Any) -> None:
     broken_terminal_mapping(port)
     submit(port, cuscar("R1"))
     row = the_only(port, "delivery.not_made", "integrator")
-    assert "edifact." in row["detail"]
+    assert "mapping.too_long" in row["detail"]
     assert weights(port) == ["8460"] and port.files("terminal", "inbound") == []
     release(port, row["subject"])
     assert the_only(port, "delivery.not_made", "integrator")["subject"] == row["subject"]
@@ -334,11 +338,11 @@ def test_an_amendment_waits_behind_an_original_that_is_being_made_again(port: An
 
 def test_a_delivery_made_late_gives_its_party_the_whole_time_to_answer(port: Any) -> None:
     mapping = "mappings/manifest/manifest--to--customs-manifest.yaml"
-    declare(port, mapping, "ShipIMO: Manifest/Vessel/IMO", "ShipIMO: =nonsense")
+    declare(port, mapping, "ShipIMO: Manifest/Vessel/IMO", "ShipIMO: Manifest/Voyage")
     submit(port, cuscar("R1"))
     row = the_only(port, "delivery.not_made", "integrator")
     forward(port, 5 * HOUR)
-    declare(port, mapping, "ShipIMO: =nonsense", "ShipIMO: Manifest/Vessel/IMO")
+    declare(port, mapping, "ShipIMO: Manifest/Voyage", "ShipIMO: Manifest/Vessel/IMO")
     release(port, row["subject"])
     assert weights(port) == ["8460"] and waiting(port) == {}
     forward(port, HOUR)
@@ -810,7 +814,9 @@ def test_a_case_document_that_cannot_be_made_waits_until_an_amendment_makes_it(p
     text = (port.folder / mapping).read_text("utf-8")
     line = re.search(r"\n +IMO: .*", text)
     assert line
-    declare(port, mapping, line[0], f"{line[0][: line[0].index(':')]}: =nonsense")
+    declare(
+        port, mapping, line[0], f'{line[0][: line[0].index(":")]}: {{from: "call:SG8/TDT[8051=20]/8028", as: trim}}'
+    )
     port.submit("bohai", "call.edi", ARRIVAL)
     port.run()
     the_only(port, "case.not_made", "integrator")

@@ -150,7 +150,7 @@ def test_a_round_is_as_large_as_it_is_quick() -> None:
     stride = Stride(50)
     assert stride.now == LEAST
     for _ in range(3):
-        stride.judge(stride.now, 0.005 * stride.now)
+        stride.judge(stride.now, 0.002 * stride.now)
     assert stride.now == 50
     stride.judge(50, 2.5)
     assert stride.now == LEAST

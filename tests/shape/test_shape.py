@@ -20,6 +20,7 @@ FLOORS = [
     {"journal"},
     {"evidence"},
     {
+        "answering",
         "desk",
         "intake",
         "opening",
@@ -49,7 +50,7 @@ FLOORS = [
     },
     {"journey"},
     {"engine", "metrics", "doctor"},
-    {"cli", "portal", "prove", "sandbox"},
+    {"cli", "portal", "prove", "sandbox", "workshop"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 PURE = {"edifact", "xml", "standards", "mapping", "identity", "records"}

@@ -117,6 +117,8 @@ def test_nothing_but_secrets_that_are_not_made_yet_is_against_the_reference_site
         (VESSEL, "call: VesselDeclaration/Call", "call: VesselDeclaration/Cal", "site.bad_path", "Vessel", "Call"),
         (VESSEL, "call: RFF/C506/1154", "call: RFF/C506/115", "site.bad_path", "RFF/C506/115", "1154"),
         (VESSEL, "code: Code", "code: Kode", "site.bad_path", "Kode", "Code"),
+        (VESSEL, "at: Path", "at: Paht", "site.bad_path", "Paht", "Path"),
+        (VESSEL, "at: Path", "at: {segment: Code, each: Text, code: Kode}", "site.bad_path", "Kode", ""),
         (MANIFEST, "becomes: manifest", "becomes: manifesto", "site.unknown_name", "manifesto", "manifest"),
         (MANIFEST, "becomes: manifest", "becomes: coprar-d95b", "site.bad_value", "coprar-d95b", "format: xml"),
         (MANIFEST, "becomes: manifest", "becomes: crew-report", "site.no_mapping", "cuscar-d95b", "crew-report"),
@@ -243,9 +245,9 @@ def test_an_answer_cannot_come_from_an_endpoint_that_is_never_read(copy: Copy) -
 
 
 def test_an_answer_cannot_come_at_a_level_that_no_kind_answers(copy: Copy) -> None:
-    copy.change(ROUTES, "answer: {level: business", "answer: {level: application")
+    copy.change(ROUTES, "answer: {level: business", "answer: {level: closing")
     told = [(f.found, f.expected) for f in copy.findings() if f.code == "site.no_answer"]
-    assert told == [("application", party) for party in ("CUSTOMS", "INSPECTION", "MARITIME", "BORDER")]
+    assert told == [("closing", party) for party in ("CUSTOMS", "INSPECTION", "MARITIME", "BORDER")]
 
 
 def test_two_kinds_with_one_root_element_are_told_apart_by_nothing(copy: Copy) -> None:

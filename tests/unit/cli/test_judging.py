@@ -133,6 +133,17 @@ def test_the_agreement_of_whom_unb_names_is_used() -> None:
     assert "edifact.undecodable" in codes(verdict(data.replace(b"+TJLINE:ZZZ+", b"+NOBODY:ZZZ+")))
 
 
+def test_a_cut_file_is_told_once_and_one_without_unb_is_unusable() -> None:
+    whole = GENERAL[: GENERAL.index(b"BGM")]
+    assert codes(verdict(whole)) == ["edifact.unz_missing", "opening.truncated", "edifact.unt_missing"]
+    assert eport("validate", "-", stdin=whole).code == 1
+    for data in (GENERAL[GENERAL.index(b"UNH") :], b"UNA:+.? '" + GENERAL[GENERAL.index(b"UNH") :]):
+        assert codes(verdict(data)) == ["edifact.unb_missing"]
+        assert eport("validate", "-", stdin=data).code == eport("answer", "-", stdin=data).code == 2
+    nameless = verdict(GENERAL.replace(b"GENRAL:D:96B:UN", b""))
+    assert codes(nameless) == ["edifact.unh_incomplete"] and nameless["verdict"] == "rejected"
+
+
 def test_a_packed_file_is_unpacked() -> None:
     assert verdict(gzip.compress(ORIGINAL))["verdict"] == "accepted"
     assert codes(verdict(gzip.compress(ORIGINAL), "--party", "TJLINE")) == ["opening.packed"]

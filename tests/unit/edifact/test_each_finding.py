@@ -71,6 +71,7 @@ def both(told: str) -> tuple[str, str]:
 CASES = [
     Case("empty", " ", NOWHERE, SILENT),
     Case("no_interchange", "BGM+85'", NOWHERE, SILENT),
+    Case("unb_missing", "UNA:+.? '\r\n" + one(*GOOD) + "UNZ+1+77'", (None, "UNB", None, None), SILENT),
     Case("encoding", body(*GOOD), NOWHERE, SILENT, "utf-16"),
     Case("interactive", "UIB+UNOA:{v}'UIH+1'UIT'UIZ'", NOWHERE, SILENT),
     Case("data_after_unz", body(*GOOD) + "REST'", NOWHERE, both("UCI+77+A:14+B+4+33'")),

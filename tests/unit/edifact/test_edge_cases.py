@@ -69,6 +69,14 @@ def test_una_in_all_its_forms(una: bytes) -> None:
     assert codes(advised(una)) == [] and values(advised(una)) == [[["85"], ["X"]]]
 
 
+@pytest.mark.parametrize(
+    ("before", "at"), [(b"", 0), (b"\r\n", 2), (b"UNA:+.? '", 9), (b"UNA:+.? '\r\n", 11), (UNG, 0)]
+)
+def test_a_missing_unb_is_told_where_it_should_stand(before: bytes, at: int) -> None:
+    [found] = [f for part in read([before + message() + UNZ]) for f in part.findings]
+    assert (found.code, found.place) == ("edifact.unb_missing", Place(tag="UNB", offset=at))
+
+
 @pytest.mark.parametrize("between", [b"", b" ", b"\r\n", b"\n\n", b"\t"])
 def test_una_and_line_breaks_before_unb(between: bytes) -> None:
     assert codes(b"UNA:+.? '" + between + GOOD) == []
@@ -363,19 +371,26 @@ def test_a_syntax_version_that_there_is_not(version: bytes) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "code"),
     [
+        (b"+A+B+", b"+" + b"A" * 36 + b"+B+", ["element_too_long"]),
+        (b"+A+B+", b"+A:ZZZZZ+B:ZZZZZ+", ["element_too_long", "element_too_long"]),
+        (b"+1'UNH", b"+1++++++++'UNH", []),
+        (b"+1'UNH", b"+1+++++++X'UNH", ["element_excess"]),
+        (b"+240101:1200+", b"++", ["unb_incomplete"]),
+        (b"UNOB:3", b"", ["unb_incomplete", "unb_incomplete"]),
+        (b"UNZ+1+1'", b"UNZ+1+1+X'", ["element_excess"]),
         (b"UNT+3+1'", b"UNT+4+1'", ["unt_count"]),
         (b"UNT+3+1'", b"UNT+X+1'", ["unt_count"]),
-        (b"UNT+3+1'", b"UNT++1'", ["unt_count"]),
+        (b"UNT+3+1'", b"UNT++1'", ["element_missing"]),
         (b"UNT+3+1'", b"UNT+-3+1'", ["unt_count"]),
         (b"UNT+3+1'", b"UNT+" + b"3" * 5000 + b"+1'", ["limit"]),
         (b"UNT+3+1'", b"UNT+" + b"3" * 4000 + b"+1'", ["unt_count"]),
         (b"UNT+3+1'", b"UNT+3+2'", ["unt_reference"]),
-        (b"UNT+3+1'", b"UNT+3'", ["unt_reference"]),
+        (b"UNT+3+1'", b"UNT+3'", ["element_missing"]),
         (b"UNT+3+1'", b"", ["unt_missing"]),
         (b"UNT+3+1'", b"UNT+000003+1'", []),
         (b"UNZ+1+1'", b"UNZ+2+1'", ["unz_count"]),
         (b"UNZ+1+1'", b"UNZ+1+01'", ["unz_reference"]),
-        (b"UNZ+1+1'", b"UNZ'", ["unz_count", "unz_reference"]),
+        (b"UNZ+1+1'", b"UNZ'", ["element_missing", "element_missing"]),
         (b"UNZ+1+1'", b"", ["unz_missing"]),
         (b"UNZ+1+1'", b"UNZ+01+1'", []),
     ],
@@ -400,7 +415,7 @@ GROUPED = UNB + UNG + message() + b"UNE+1+7'" + UNZ
         (UNB + UNG + message() + UNG.replace(b"+7+", b"+8+") + message() + b"UNE+1+8'UNZ+2+1'", ["une_missing"]),
         (UNB + (UNG + message() + b"UNE+1+7'") * 2 + b"UNZ+2+1'", ["duplicate_reference"]),
         (UNB + message() + b"UNE+1+7'" + UNZ, ["outside_message"]),
-        (GROUPED.replace(UNG, b"UNG+A'"), ["ung_incomplete"] * 7 + ["une_reference"]),
+        (GROUPED.replace(UNG, b"UNG+A'"), ["ung_incomplete"] * 7),
         (GROUPED.replace(UNB, UNB4).replace(UNG, b"UNG+++++7'"), []),
         (GROUPED.replace(b"A:D:95B", b"C:D:95B"), ["group_types"]),
         (GROUPED.replace(UNB, UNB4).replace(b"A:D:95B", b"C:D:95B"), []),
@@ -444,7 +459,7 @@ def test_a_second_unb_ends_the_interchange_before_it() -> None:
 
 
 def test_unh_without_its_parts() -> None:
-    assert codes(UNB + b"UNH+1'UNT+2+1'" + UNZ) == ["unh_incomplete"] * 4
+    assert codes(UNB + b"UNH+1'UNT+2+1'" + UNZ) == ["unh_incomplete"]
 
 
 # ---- character sets

@@ -78,7 +78,7 @@ def quiet() -> Iterator[None]:
 @pytest.mark.parametrize("shape", SHAPES)
 def test_time_is_linear_and_findings_are_few(shape: str, quiet: None) -> None:
     data = SHAPES[shape]()
-    allowed = 0.05 + 2e-6 * len(data)
+    allowed = 2 * (0.05 + 2e-6 * len(data))  # twice what is promised of a quiet machine
     best = {"read": 9.0, "pieces": 9.0}
     for _attempt in range(4):  # what else runs on the machine may disturb one of them, not all
         began = time.process_time()

@@ -36,15 +36,13 @@ pytestmark = pytest.mark.skipif(not FILES or not releases(), reason="shared/samp
 
 VERDICTS = {
     "AESG_02_001__EDI.Net__edifact.AutoEndSegmentGroups.edi": "",
-    "APERAK_D_96A__EDI.Net__Apperak_edi_out_issue235.edi": (
-        "charset_unsupported unb_date unb_incomplete unz_missing unz_reference"
-    ),
+    "APERAK_D_96A__EDI.Net__Apperak_edi_out_issue235.edi": "unb_incomplete unz_missing",
     "APERAK_D_96A__pydifact__aperak.edi": "unt_count",
     "APERAK_D_96A__pydifact__aperak_rejected_5840.edi": "unt_count",
     "AUTACK_D_94A__underware.Edifact__D94A_AUTACK.txt": "",
     "BAPLIE_D_04B__edifact-types__d04b_baplie.edi": "component_excess",
     "BAPLIE_D_95B__staedi__baplie-test.edi": "",
-    "COPRAR_D_95B__edifact-types__d95b_coprar.edi": "no_interchange",
+    "COPRAR_D_95B__edifact-types__d95b_coprar.edi": "unb_missing",
     "IFCSUM_D_01B__EDI.Net__edifact.D01B.IFCSUM.EDI": "code_unknown element_too_long unt_count",
     "IFTMIN_D_96A__EDI.Net__edifact.Issue188.edi": (
         "duplicate_reference segment_missing unt_count unt_reference unz_count"
@@ -54,8 +52,8 @@ VERDICTS = {
     "IFTSAI_D_99B__scala-edifact-parser__VIFTSAI0000004.txt": "code_unknown",
     "IFTSTA_D_00B__edifact-types__d00b_iftsta.edi": "code_unknown unz_reference",
     "INFENT_D_00B__EDI.Net__edifact.Paiement.Issue139.EDI": "segment_missing unt_count",
-    "INVOIC_D_01B__edifact-rs__d01b_invoic_conforming.edi": "una_invalid",
-    "INVOIC_D_01B__edifact-rs__d01b_invoic_malformed.edi": "una_invalid",
+    "INVOIC_D_01B__edifact-rs__d01b_invoic_conforming.edi": "unb_missing",
+    "INVOIC_D_01B__edifact-rs__d01b_invoic_malformed.edi": "unb_missing",
     "INVOIC_D_03B__smooks-edi-cartridge__INVOIC_D.03B_Interchange_with_UNA.txt": "unt_count",
     "INVOIC_D_11A__edifactconverter__orders.edi": "unt_count",
     "INVOIC_D_93A__staedi__invoic_d93a_una.edi": "undecodable",
@@ -72,12 +70,12 @@ VERDICTS = {
         "duplicate_reference group_types groups_mixed tag ung_incomplete unt_count unz_reference"
     ),
     "MSG2_S_93A__smooks-edi-cartridge__unedifact-msg-04.edi": "group_types tag unt_count unz_reference",
-    "ORDERS_D_01B__edifact-rs__d01b_orders_conforming.edi": "una_invalid",
+    "ORDERS_D_01B__edifact-rs__d01b_orders_conforming.edi": "unb_missing",
     "ORDERS_D_01B__edifactconverter__ORDERS_D01B.txt": "code_unknown",
     "ORDERS_D_03B__edifact_rails__one_line.edi": "unt_count",
     "ORDERS_D_03B__smooks-edi-cartridge__BAD_ORDERS_D.03B_Interchange.txt": "segment_repeats unt_count",
     "ORDERS_D_03B__smooks-edi-cartridge__ORDERS_D.03B_Interchange.txt": "",
-    "ORDERS_D_11A__edifact-rs__d11a_malformed_component.edi": "una_invalid",
+    "ORDERS_D_11A__edifact-rs__d11a_malformed_component.edi": "unb_missing",
     "ORDERS_D_96A__pydifact__order.edi": "unz_missing",
     "ORDERS_D_96A__pydifact__wikipedia_de.edi": "unz_reference",
     "ORDERS_D_96A__smooks-examples__expected.txt": "",
@@ -94,11 +92,9 @@ VERDICTS = {
     "PNRGOV_11_1__staedi__null-pointer-example.edi": "charset_unsupported",
     "QUOTES_D_96A__EDI.Net__edifact.01.multi-message.edi": "code_unknown duplicate_reference unt_count unz_reference",
     "RECADV_D_01B__smooks-edi-cartridge__recadv.txt": "code_unknown element_too_long undecodable",
-    "UNKNOWN__EDI.Net__edifact.Issue121.ElementList.edi": (
-        "unb_date unb_incomplete unh_incomplete unt_count unt_reference"
-    ),
+    "UNKNOWN__EDI.Net__edifact.Issue121.ElementList.edi": "element_missing unb_incomplete unh_incomplete unt_count",
     "UNKNOWN__EDI.Net__edifact.Issue174.edi": (
-        "charset_unsupported unb_date unb_incomplete unh_incomplete unt_count unt_reference"
+        "charset_unsupported element_missing unb_incomplete unh_incomplete unt_count"
     ),
     "UNKNOWN__pydifact__hl7.lab": "charset_unsupported line_break outside_message unb_date unz_missing",
     "UTILMD_D_11A__edifactconverter__UTILMD.edi": "code_unknown",

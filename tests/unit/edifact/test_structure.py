@@ -101,6 +101,12 @@ def test_a_missing_group_is_told_by_its_first_segment() -> None:
     assert judged(table, "BGM CNT") == [("missing", 2, "", "SG1 (NAD)")]
 
 
+def test_a_group_behind_its_place_is_out_of_order_though_its_tag_has_a_place_further_down() -> None:
+    inner = group("SG3", 9, seg("EQD"), group("SG4?", 1, seg("TDT")))
+    table = spec(seg("BGM"), group("SG1", 1, seg("TDT")), group("SG2", 9, seg("NAD")), inner)
+    assert judged(table, "BGM NAD TDT EQD") == [("order", 4, "TDT", "NAD")]
+
+
 def test_without_unt_its_absence_is_left_to_the_reader() -> None:
     assert told(build(message(("UNH", "BGM")), MANIFEST)[1]) == [("missing", 2, "", "UNS")]
 

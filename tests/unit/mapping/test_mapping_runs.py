@@ -189,10 +189,12 @@ def test_a_join_within_a_loop_takes_linear_time(made: Made) -> None:
     mapping = made(JOIN)
     taken = []
     for lines in (500, 4000):
-        source = {"": large(lines)}
-        start = time.process_time()
-        target, findings = mapping.apply(source, CONTEXT)
-        taken.append(time.process_time() - start)
+        source, times = {"": large(lines)}, []
+        for _ in range(3):
+            start = time.process_time()
+            target, findings = mapping.apply(source, CONTEXT)
+            times.append(time.process_time() - start)
+        taken.append(min(times))
         assert findings == [] and len(target.findall("Box/Item")) == lines
     assert taken[1] < taken[0] * 8 * 4  # quadratic: 64 times
 
