@@ -72,7 +72,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     place=st.sampled_from(PLACES),
     how=st.sampled_from(["replace", "before", "behind", "swap", "line", "end"]),
@@ -103,10 +103,9 @@ def test_one_change_of_a_key_or_value_never_breaks_the_reader(
         file.write_text(whole, "utf-8")
 
 
-def damaged(turn: int, data: bytes) -> list[bytes | None]:
-    """Half of the file, and in turn one of what else may become of it."""
-    other = [None, b"\x00\xff\xfe" * 40, b"", data[::-1], b"[]"]
-    return [data[: len(data) // 2], other[turn % len(other)]]
+def damaged(turn: int, data: bytes) -> bytes | None:
+    """In turn one of what may become of a file."""
+    return [None, data[: len(data) // 2], b"\x00\xff\xfe" * 40, b"", data[::-1], b"[]"][turn % 6]
 
 
 @pytest.mark.slow
@@ -114,15 +113,14 @@ def test_a_damaged_file_is_refused_or_does_without(copy: Copy) -> None:
     for turn, original in enumerate((*FILES, *FACTS)):
         name = original.relative_to(ROOT)
         data = original.read_bytes()
-        half, other = damaged(turn, data)
-        for damage in (half, other):
-            if damage is None:
-                (copy.folder / name).unlink()
-            else:
-                (copy.folder / name).write_bytes(damage)
-            good = judged(copy.folder)
-            if name.suffix == ".yaml" and damage is not None and damage is not half:
-                assert not good, (name, damage[:20])
+        damage = damaged(turn, data)
+        if damage is None:
+            (copy.folder / name).unlink()
+        else:
+            (copy.folder / name).write_bytes(damage)
+        good = judged(copy.folder)
+        if name.suffix == ".yaml" and damage is not None and damage != data[: len(data) // 2]:
+            assert not good, (name, damage[:20])
         (copy.folder / name).write_bytes(data)
     assert judged(copy.folder)
 
