@@ -37,10 +37,13 @@ prove: $(VENV)/.installed ## kill every role at every step, break everything aro
 generated: $(VENV)/.installed ## every message of every directory in ../shared/edifact, every single mistake: takes half an hour
 	$(BIN)/python -m tests.unit.edifact.test_generated
 
+fuzz: $(VENV)/.installed ## spoiled input for every reader of what strangers send, ten minutes each
+	$(BIN)/python tests/security/fuzz.py --seconds 600 all
+
 lock: ## requirements.lock anew: every package with its hashes, as of today
 	$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet --disable-pip-version-check pip-tools
 	{ sed -n '/^# /p' requirements.lock; .venv-lock/bin/pip-compile --quiet --generate-hashes --strip-extras --no-annotate \
 		--no-header --no-emit-options --allow-unsafe --extra postgresql --extra amqp -o - setup.cfg; } > .lock && mv .lock requirements.lock
 	rm -rf .venv-lock
 
-.PHONY: help install test demo bench prove generated lock
+.PHONY: help install test demo bench prove generated lock fuzz

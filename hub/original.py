@@ -60,6 +60,18 @@ class Original:
             end += 1
         return end
 
+    def _begin(self, offset: int) -> int:
+        """Where the line around `offset` begins, or _REACH before it."""
+        plain = self.xml or self.terminator == b"\n"
+        sign, first = b"\n" if plain else self.terminator, max(0, offset - _REACH)
+        before = self.data.rfind(sign, first, offset)
+        while before >= 0 and not plain and self._released(before):
+            before = self.data.rfind(sign, first, before)
+        start = max(first, before + 1)
+        while start < offset and self.data[start : start + 1] in (b"\r", b"\n") and not plain:
+            start += 1
+        return start
+
     def _released(self, at: int) -> bool:
         """True when an odd run of release characters stands before `at`."""
         run = 0
@@ -102,9 +114,7 @@ class Original:
         offset = self.offset(finding)
         if offset is None or not self.data:
             return []
-        start = max(0, offset - _REACH)
-        while (behind := self._behind(start, offset + 1)) <= offset:
-            start = behind
+        start = self._begin(offset)
         end = self._behind(offset, min(len(self.data), offset + _REACH))
         before, after = self._shown(start, offset)[-CONTEXT:], self._shown(offset, end)[:CONTEXT]
         return [(before + after).rstrip(), " " * width(before) + self._carets(offset, end, finding.found)[:CONTEXT]]
