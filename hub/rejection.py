@@ -75,16 +75,11 @@ def explained(
         yield "skipped", text("rejection.more", lang, count=len(findings) - SHOWN)
 
 
-def annotated(data: bytes, findings: Sequence[Finding], lang: str, envelope: Envelope | Written | None = None) -> str:
-    """The file in lines, one segment each, and under each line carets and what is wrong there."""
-    return "".join(f"{line}\n" for _, line in annotated_lines(data, findings, lang, envelope))
-
-
-def annotated_lines(
+def annotated(
     data: bytes, findings: Sequence[Finding], lang: str, envelope: Envelope | Written | None = None
 ) -> Iterator[tuple[str, str]]:
-    """The same as (what it is, the line): text, skipped, caret, error or warning, and remedy. First what names no
-    place in the file."""
+    """The file in lines, one segment each, and under each carets and what is wrong there, as (what it is, the line):
+    text, skipped, caret, error or warning, and remedy. First what names no place in the file."""
     original = Original(data, envelope)
     of_line: dict[int | None, list[Finding]] = {}
     for finding in findings[:SHOWN]:

@@ -72,7 +72,8 @@ def _show(results: Sequence[Result], covers: Sequence[Cover], uncovered: bool, l
             if one.what != what:
                 what = one.what
                 typer.secho(f"    {what}", bold=True)
-            typer.echo(f"      {plain(one.change.path)}" if one.change.path else "", nl=bool(one.change.path))
+            if one.change.path:
+                typer.echo(f"      {plain(one.change.path)}")
             side("-", one.change.expected, "red")
             side("+", one.change.got, "green")
     held = sum(result.holds for result in results)

@@ -79,12 +79,12 @@ def _name(file: Path) -> str:
 def _show(one: Judged, name: str, lang: str | None, annotate: bool) -> None:
     """What was found in one interchange: as a list, or in the file itself."""
     from hub.catalogue import language
-    from hub.rejection import annotated_lines, explained, moved
+    from hub.rejection import annotated, explained, moved
 
     speak, opened = language(lang), one.opened
     findings = [*(moved(finding, -one.base) for finding in one.said), *one.findings]
     if annotate:
-        _paint(annotated_lines(opened.data, findings, speak, opened.written))
+        _paint(annotated(opened.data, findings, speak, opened.written))
     elif findings:
         _paint(explained(speak, name, opened.data, findings, one.base, opened.written))
 

@@ -95,8 +95,6 @@ def tree(usage: Usage, data: bytes) -> Part:
     if usage.rule.format == "xml":
         root, _ = gate.parse(data)
         return Part("") if root is None else Part("", parts=(_element(root),))
-    if usage.form is not None:
-        return Part("", parts=tuple(_element(one.root) for one in usage.form.read(data).documents))
     return Part("", parts=tuple(_interchange(usage, data)))
 
 

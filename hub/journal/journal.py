@@ -370,7 +370,7 @@ class Journal:
         while True:
             with suppress(Stale), _raced(), self._write() as connection:
                 tries: int = connection.execute(take).scalar_one()
-                self.tried[table] = [id]
+                self.tried.setdefault(table, []).append(id)
                 return tries
 
     def _claim(self, table: Table, ways: Sequence[Question], limit: int) -> list[dict[str, Any]]:
@@ -380,7 +380,7 @@ class Journal:
             self._turn(connection, ["claim"])
             taken = (self._ask(connection, way, me=self.name, limit=limit) for way in ways)
             rows = next((rows for rows in taken if rows), [])
-            self.tried[table] = [row["id"] for row in rows]
+            self.tried.setdefault(table, []).extend(row["id"] for row in rows)
             return rows
 
     def forgive(self) -> None:

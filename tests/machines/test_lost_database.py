@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from hub import courier
@@ -184,6 +184,18 @@ def test_what_was_worked_on_when_the_database_went_away_is_not_to_blame(journals
         worker.forgive()
         worker.close()
         two.take_back()
+
+
+def test_everything_that_a_round_tried_is_forgiven_and_nothing_that_is_done(journals: tuple[Journal, Journal]) -> None:
+    one, _ = journals
+    d = t.delivery
+    pending(one, 3)
+    with one.engine.begin() as connection:
+        connection.execute(update(d).where(d.c.id != "D2").values(state="released"))
+    for id in ("D0", "D1", "D2"):
+        assert one.count_try(d, id) == 1
+    one.forgive()
+    assert {row["id"]: row["tries"] for row in one.rows(select(d.c.id, d.c.tries))} == {"D0": 0, "D1": 0, "D2": 1}
 
 
 def test_only_a_database_that_went_away_is_forgiven(journals: tuple[Journal, Journal]) -> None:
